@@ -38,7 +38,7 @@ def start_installed() -> int:
     sys.path.insert(0, str(tools))
     components = sys.modules["components"] = ModuleType("components")
     components.__path__ = [str(tools.parent / "qbusiness_connector")]
-    # For a different interpreter, pip or uv would look for this package on an index.
+    # For a different interpreter, pip or uv would not find this package and would search an index.
     pip = (sys.executable, "-m", "pip", "install")
     uv = ("uv", "pip", "install", "--python", sys.executable)
     install = shlex.join([*(pip if find_spec("pip") else uv), "qbusiness-connector[roles]"])

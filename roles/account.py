@@ -386,7 +386,7 @@ class Account:
         )
 
     def _policies(self, names: Iterable[str], read: Callable[[str], Any]) -> Iterator[tuple[str, Any]]:
-        """Yield each policy's name or ARN, and its document; skip policies deleted after listing."""
+        """Yield each policy's name or ARN, and its document; skip policies that no longer exist."""
         for name in names:
             try:
                 yield name, read(name)

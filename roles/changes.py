@@ -248,8 +248,8 @@ def read_properties(account: Account, source: DataSource) -> Document:
         if unknown := there.unknown.get(source.id):
             names = ", ".join(unknown)
             raise InputError(
-                f"{source.label}: this version of boto3 does not know {names}, which an update could "
-                "lose: update boto3"
+                f"{source.label}: this version of boto3 lacks {names}, which an update could "
+                "remove: update boto3"
             )
         if status in ("ACTIVE", "FAILED"):
             plain = json.loads(json.dumps(found, default=str))
@@ -329,7 +329,7 @@ def add_options(
 ) -> None:
     """Add the options for plans."""
     either.add_argument(
-        "--apply", metavar="FILE", type=Path, help="apply the plan that --save wrote; needs no Pulumi"
+        "--apply", metavar="FILE", type=Path, help="apply the plan that --save wrote, without Pulumi"
     )
     parser.add_argument("--yes", action="store_true", help="apply the plan without confirmation")
     parser.add_argument(
@@ -347,7 +347,7 @@ def create(path: Path, text: str) -> None:
 
 
 def read_saved(path: Path) -> dict[str, Any]:
-    """Return the object in a JSON file; raise InputError if it has none."""
+    """Return the object in a JSON file; raise InputError if the file does not contain one."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except ValueError:
@@ -426,10 +426,10 @@ def check_unfinished(stack: str, output: Output) -> list[str]:
 
 
 def apply_file(options: argparse.Namespace, output: Output) -> int:
-    """Apply the plan that `--save` wrote, unless AWS has changed since."""
+    """Apply the plan that `--save` wrote, unless resources have changed since it was written."""
     plan = read_plan(options.apply, output)
     if plan.verb != options.verb:
-        raise InputError(f"{options.apply} is a plan of {plan.verb}: pass it to that command")
+        raise InputError(f"{options.apply} is a plan for {plan.verb}: pass it to that command")
     if changed := [text for each in plan.changes for text in _changed(each, each.read(plan.account))]:
         raise InputError(
             f"nothing was changed, because the state in AWS differs from {options.apply}:", *changed
@@ -487,7 +487,7 @@ def _is_confirmed(options: argparse.Namespace, output: Output) -> bool:
 def _apply(plan: Plan, output: Output) -> list[bool]:
     """Make the changes; return whether each was made."""
     if changed := [text for each in plan.changes for text in _changed(each, each.read(plan.account))]:
-        output("nothing was changed, because the state has changed since the plan was made:", *changed)
+        output("nothing was changed, because resources have changed since the plan was made:", *changed)
         return [False]
     number = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
     journal = file_name(_JOURNALS[plan.verb], f"{plan.stack}-{number}")

@@ -10,7 +10,7 @@ from roles.output import Output
 
 
 def open_accounts(roles: Iterable[Declared], output: Output) -> dict[str, Account]:
-    """Return the account of a stack's roles, by Region of the roles' applications.
+    """Return the account of a stack's roles for each Region of the roles' applications.
 
     Raises InputError if the credentials are for a different account.
     """

@@ -66,7 +66,7 @@ class Declared(NamedTuple):
 
     @property
     def connector(self) -> Connector:
-        """A connector with the same role policy; a role policy does not identify its connector."""
+        """A connector with this form of role policy; the policy does not identify the connector."""
         return CONNECTORS["s3-v1"] if self._has(_OF_SOURCE) else ANY
 
     @property
@@ -203,7 +203,7 @@ def _read(stack: str, name: str, component: _Resource, resources: Sequence[_Reso
 def _plain(value: Any) -> Any:
     """Return the plain form of a value in a state; None if the value is encrypted."""
     if isinstance(value, Mapping) and _SIGNATURE in value:
-        return json.loads(value["plaintext"]) if "plaintext" in value else None  # it is JSON
+        return json.loads(value["plaintext"]) if "plaintext" in value else None  # JSON text
     return value
 
 

@@ -96,7 +96,7 @@ def compare(program: Sequence[Statement], role: Sequence[Statement]) -> Differen
     """Compare the program's statements with those of a role."""
     denials = [statement for statement in role if not statement.allows]
     allowed = [statement for statement in role if statement.allows]
-    # A statement that denies under a condition may never apply, so it is only reported, not subtracted.
+    # A statement that denies under a condition might never apply, so it is reported but not subtracted.
     always = [statement for statement in denials if not statement.conditions]
     verdicts: list[Verdict] = []
     for statement in program:
@@ -191,7 +191,7 @@ def _uncovered(
 
 
 def _differing(statement: Statement, others: Sequence[Statement], *, of_role: bool) -> tuple[str, ...]:
-    """Return the role's differences from the program's conditions, using the closest of `others`."""
+    """Return the differences between the role's conditions and those of the closest of `others`."""
     closest = min(others, key=lambda other: len(_unmet(statement, other)))
     role, program = (statement, closest) if of_role else (closest, statement)
     keys = {condition.key.lower(): condition.key for condition in _unmet(statement, closest)}

@@ -49,7 +49,7 @@ class NetworkKind(NamedTuple):
     identifier: str
     """The name of the ID in EC2's responses."""
     title: str
-    """The name in EC2's API."""
+    """The name of the resource type in EC2's API."""
     filter: str
     """The name of the filter by ID."""
 
@@ -76,7 +76,7 @@ class Bucket(NamedTuple):
 
 
 class Needs(NamedTuple):
-    """The resources that a data source needs or, if no data source uses a role, those in its policy."""
+    """The resources that a data source needs or, if none uses the role, those in the role policy."""
 
     application_arn: str
     index_id: str
@@ -86,7 +86,7 @@ class Needs(NamedTuple):
     network: tuple[str, ...] = ()
     """The ARNs of the subnets and security groups."""
     deletes: bool = False
-    """Whether the role must be able to delete network interfaces; unknown from a data source."""
+    """Whether the role must be able to delete network interfaces; data sources do not specify this."""
     later_keys: tuple[str, ...] = ()
     """The present keys of the secrets whose current versions are encrypted with earlier keys."""
     faults: tuple[Finding, ...] = ()
@@ -236,7 +236,7 @@ class _Reader:
     # Keys.
 
     def key(self, key_id: str | None) -> str | None:
-        """Return the ARN of a customer managed key, even if it is unreadable; None for other keys."""
+        """Return the ARN of a customer managed key, even if unreadable; otherwise, return None."""
         if not key_id or is_aws_alias(key_id):
             return None
         found = self.find("KMS key", key_id, lambda: self.account.get("kms:DescribeKey", key_id))
@@ -299,7 +299,7 @@ class _Reader:
     def _default_key(self, name: str, owner: str, key_id: str) -> str | None:
         """Return the default customer managed key of a bucket that is the data source, or None."""
         is_source, at = self.connector.bucket_is_source, Arn.of(key_id)
-        # Only keys in this account and Region can be read. AWS managed keys are known by their aliases.
+        # Only keys in this account and Region can be read. Aliases identify AWS managed keys.
         is_here = (at.region, at.account) == (self.home.region, self.home.account)
         key = None if is_aws_alias(at.text) else key_id
         key = self.key(key) if is_source or is_here else key

@@ -69,7 +69,7 @@ def read_mapping(path: Path, expected: str = "a Pulumi project or configuration 
 
 
 def stack_name(text: str) -> str:
-    """Return a stack name from argparse; raise ArgumentTypeError if the name is invalid."""
+    """Return a valid stack name for argparse; raise ArgumentTypeError if the name is invalid."""
     if not _STACK_NAME.fullmatch(text) or text.startswith("-"):
         raise ArgumentTypeError(
             f"{text!r} is not a valid stack name: expected STACK, ORGANIZATION/STACK, or "

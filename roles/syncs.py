@@ -59,7 +59,7 @@ class Sync(NamedTuple):
 
     @property
     def day(self) -> str:
-        """The day of the start, such as ` of 2026-11-01`; empty if the start time is unknown."""
+        """The start date, such as ` of 2026-11-01`; empty if the start time is unknown."""
         return f" of {self.started.astimezone(UTC):%Y-%m-%d}" if self.started else ""
 
     def number(self, metric: str) -> int | None:
@@ -125,7 +125,7 @@ def is_application(arn: str) -> bool:
 
 
 def read_evidence(account: Account, sources: Iterable[DataSource]) -> Evidence:
-    """Return evidence from the last sync of one of the data sources, if possible from a denial.
+    """Return evidence from the last sync of one of the data sources, preferably of a denial.
 
     Raises the errors of ListDataSourceSyncJobs.
     """

@@ -56,7 +56,7 @@ class Subject:
     required: Sequence[Statement] | None
     """The statements that the role needs, as far as its needs are known; None if they are unknown."""
     optional: Sequence[Statement] = ()
-    """The statements that the role can have in addition."""
+    """The statements that the role can have in addition to the required ones."""
     everyone: Sequence[Source] | Finding
     """All data sources of the application."""
     users: Sequence[tuple[Source | None, Needs]]
@@ -149,7 +149,7 @@ def may_decrypt(account: Account, key_arn: str, role_arn: str) -> Truth:
 
 
 def may_fit(declared: Declared, source: Source) -> bool:
-    """Return whether a data source uses the index in a role policy, and a secret or bucket, if any."""
+    """Return whether a data source uses a role policy's index, and its secret or bucket, if any."""
     ours, theirs, account = declared.uses, source.uses, Arn.of(declared.application_arn).account
     if isinstance(theirs, Finding) or source.fault or source.data_source.index_id != declared.index_id:
         return False
@@ -342,7 +342,7 @@ def _read(empty: Policy, read: Callable[[], tuple[Statement, ...]]) -> Policy:
 def _policies_of_resources(
     account: Account, home: Arn, every: Sequence[Needs], *, closely: bool
 ) -> list[Policy]:
-    """Read the policies of keys, buckets, and secrets; unless `closely`, skip the account's secrets."""
+    """Read the policies of keys, buckets, and secrets; without `closely`, skip the account's secrets."""
     buckets = {each.arn: each.owner or "" for needs in every for each in needs.buckets}
     secrets = [
         each.arn

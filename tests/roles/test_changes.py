@@ -124,7 +124,7 @@ def test_saved_plan_is_applied_by_somebody_else(world: World):
     world.path("bin/pulumi").unlink()
     assert world.run("assign", "--apply", "plan.json").code == 4
     assert world.run("adopt", "--apply", "plan.json", "--yes").rejection == (
-        "adopt: plan.json is a plan of assign: pass it to that command"
+        "adopt: plan.json is a plan for assign: pass it to that command"
     )
     assert world.run("assign", "--apply", "plan.json", "--yes").code == 0
     assert_only_role_changed(world, before)
@@ -202,7 +202,7 @@ def test_property_that_sdk_does_not_know_stops_the_plan(world: World):
 
     world.server.spoil["qbusiness:GetDataSource"] = add
     line = world.assign(PAIR, "--yes").last
-    assert f"{LABEL}: this version of boto3 does not know vpcConfiguration.newer, newProperty, " in line
+    assert f"{LABEL}: this version of boto3 lacks vpcConfiguration.newer, newProperty, " in line
 
 
 def test_update_in_progress_is_awaited(world: World):
