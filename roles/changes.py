@@ -114,7 +114,7 @@ class DataSourceChange(NamedTuple):
         return read_properties(account, self.data_source)
 
     def write(self, account: Account, _: Document, wanted: Document) -> None:
-        """Send all properties, because AWS does not document whether an update keeps omitted ones."""
+        """Send all properties; AWS does not document whether an update keeps omitted properties."""
         there = account.in_region(self.data_source.region)
         known = there.parameters("qbusiness", "UpdateDataSource")
         there.change(
@@ -400,7 +400,7 @@ def locked() -> Generator[None]:
 
 
 def check_unfinished(stack: str, output: Output) -> list[str]:
-    """Return the differences between AWS and the possible results of a stack's interrupted runs.
+    """Return the differences between resources and the possible results of a stack's interrupted runs.
 
     Rename the journals of runs without differences, because these runs are finished.
     """
@@ -514,7 +514,7 @@ def _apply(plan: Plan, output: Output) -> list[bool]:
 
 
 def _changed(change: Change, now: Document) -> list[str]:
-    """Return the differences from the state before a change, unless AWS already has the wanted state."""
+    """Return a resource's differences from its state before a change, unless it has the wanted state."""
     if not now:
         return [f"  {change.label} {GONE}"]
     is_known = (

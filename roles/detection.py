@@ -135,8 +135,8 @@ def find_connector(uses: Uses) -> Connector:
     """Identify a data source's connector.
 
     If the configuration fits several connectors, return the first one that supports the data source's
-    resources, or else the first one. All connectors that support these resources have identical roles.
-    Raises InputError for an unknown type.
+    resources or, if none does, the first one. All connectors that support these resources have identical
+    roles. Raises InputError for an unknown type.
     """
     of_type = uses.connectors
     if not of_type:

@@ -30,9 +30,9 @@ FINE: Final = 0
 PROBLEMS: Final = 1
 COULD_NOT_LOOK: Final = 2
 CANNOT_TELL: Final = 3
-"""Exit code of `audit` and `check` if an answer is unknown, but there is no problem or failed read."""
+"""The exit code of `audit` and `check` for an unknown answer without any problem or failed read."""
 NOT_APPLIED: Final = 4
-"""Exit code of `adopt` and `assign` if a plan was not confirmed."""
+"""The exit code of `adopt` and `assign` if a plan was not confirmed."""
 
 PERMISSIONS_PAGE: Final = "docs/read-permissions.md"
 _SIGN_IN: Final = (
@@ -40,7 +40,7 @@ _SIGN_IN: Final = (
     "`aws sts get-caller-identity` shows who you are"
 )
 DENIED: Final = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
-"""Error codes for a missing permission."""
+"""The error codes for a missing permission."""
 _BAD_CREDENTIALS: Final = (
     "AuthFailure",
     "ExpiredToken",

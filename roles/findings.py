@@ -24,7 +24,7 @@ _UNANSWERED: Final = "the server at AWS_ENDPOINT_URL does not support this check
 
 
 class State(StrEnum):
-    """A finding's state, the most serious first."""
+    """A finding's state; the most serious state is first."""
 
     PROBLEM = "problem"
     CANNOT_TELL = "cannot tell"

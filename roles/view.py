@@ -63,7 +63,7 @@ class Subject:
     """The data sources that use the role, and their needs; if none does, None and the policy's needs."""
     stated: Stated
     closely: bool = True
-    """Whether to read the policies of secrets even if the role's own policies allow reading them."""
+    """Whether to read secrets' policies even if the role's own policies allow reading the secrets."""
 
     @property
     def application_arn(self) -> str:
@@ -300,7 +300,7 @@ def _view(subject: Subject) -> View:
 
 
 def _policies_of(subject: Subject, role: Role | Finding | None) -> tuple[list[Policy], Policy]:
-    """Return the role's own policies, the program's first, and its trust policy.
+    """Return the role's own policies, with the program's role policy first, and its trust policy.
 
     A missing Allow is reported for the first policy.
     """
