@@ -165,9 +165,7 @@ def test_each_mandatory_rule_prevents_role_creation(
     assert shown.count("[mandatory]") == 4
 
 
-def test_imports_pass_and_values_unknown_in_preview_are_checked(
-    new_stack: NewStack, aws: Aws, pack: Path
-):
+def test_imports_pass_but_unknown_values_are_checked(new_stack: NewStack, aws: Aws, pack: Path):
     for name in ("qbusiness-shared", "qbusiness-owned"):
         aws.iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(TRUST))
         document = json.dumps(ANY_SECRET)

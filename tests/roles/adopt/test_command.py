@@ -1,4 +1,4 @@
-"""roles/adopt/command, requirements, report: how an update would change a role is reported."""
+"""Tests `roles/adopt/command.py`, `requirements.py`, and `report.py`."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.slow
 NAMED = f"arn:aws:iam::{ACCOUNT}:role/{NAME}"
 
 
-def test_files_of_a_stack_in_an_organization_have_no_slash(world: World):
+def test_file_names_for_organization_stack_contain_no_slash(world: World):
     world.make()
     said = world.run("adopt", "--stack", "acme/test", "--application", APPLICATION_ID)
     files = ["adopted-acme-test.json", "import-acme-test.json", "Pulumi.test.yaml"]
@@ -132,7 +132,7 @@ def test_unreadable_region_causes_warning(world: World):
     ) in world.adopt("--dry-run").err
 
 
-def test_failed_read_of_a_possible_user_stops_unless_it_is_not_allowed(world: World):
+def test_failed_read_stops_adoption_unless_permission_is_missing(world: World):
     world.make()
     text = f"data source {DATA_SOURCE_ID} could not be read "
     world.reject("qbusiness:GetDataSource", code="ThrottlingException")
@@ -145,7 +145,7 @@ def test_failed_read_of_a_possible_user_stops_unless_it_is_not_allowed(world: Wo
     )
 
 
-def test_data_source_deleted_in_the_meantime_is_left_out(world: World):
+def test_data_source_deleted_during_the_run_is_left_out(world: World):
     world.make()
     listed = Account.data_sources
 
@@ -171,7 +171,7 @@ def test_denied_listing_prevents_writing(world: World, action: str):
     assert world.files == ["Pulumi.yaml"]
 
 
-# Inline policies must be read: an update would overwrite a role policy that was not imported.
+# Inline policies must be readable, because an update would overwrite an unimported role policy.
 @pytest.mark.parametrize(
     "action",
     [
@@ -179,7 +179,7 @@ def test_denied_listing_prevents_writing(world: World, action: str):
         *("iam:GetRole", "iam:ListRolePolicies", "iam:GetRolePolicy"),
     ],
 )
-def test_denied_read_of_a_data_source_or_role_leaves_it_out(world: World, action: str):
+def test_data_source_is_left_out_if_a_required_read_is_denied(world: World, action: str):
     world.make(policies={OWN: own_policy()})
     world.reject(action, code="AccessDenied" if "iam" in action else "AccessDeniedException")
     said = world.adopt()
@@ -206,7 +206,7 @@ def test_unread_attached_policy_makes_comparison_incomplete(world: World, action
             {"vpcConfiguration": {**VPC, "subnetIds": ["subnet-1"]}},
             'vpcConfiguration.subnetIds[0]: "subnet-1"',
         ),
-        # Pulumi would take these tags for a secret.
+        # Pulumi would mistake these tags for a secret value.
         ({"role": {"Tags": [{"Key": "secure", "Value": "yes"}]}}, "add another tag"),
         ({"configuration": {"type": "CUSTOM"}}, "this program has no connector of type CUSTOM"),
     ],
@@ -230,7 +230,7 @@ def test_all_reasons_against_import_are_reported_together(world: World):
 
 def test_tags_that_only_aws_can_set_cause_warning(world: World):
     world.make()
-    # Only AWS services can set such a tag.
+    # Only AWS services can set such a tag, so the test sets it in moto.
     tags = [{"Key": "aws:servicecatalog:portfolioArn", "Value": "q"}, {"Key": "Team", "Value": "web"}]
     role: Any = iam_backends[ACCOUNT]["aws"].get_role(NAME)
     world.patch.setattr(role, "tags", tags)
@@ -253,10 +253,10 @@ def test_command_calls_exactly_the_listed_actions(world: World):
     assert called | {*world.server.calls} == set(ACTIONS["adopt"])
 
 
-# What the update changes.
+# Changes by the update.
 
 
-def test_access_that_a_rewritten_policy_loses_and_denials_that_it_lifts_are_listed(world: World):
+def test_report_lists_access_and_denials_that_a_rewritten_policy_loses(world: World):
     more = allow("s3:GetObject", "*"), deny("sqs:*", "*")
     world.make(policies={OWN: own_policy("SECRET", *more)})
     assert (
@@ -301,6 +301,6 @@ def test_calls_grow_linearly_with_data_sources(world: World):
         if number in (4, 8, 12):
             assert world.adopt("--dry-run").code == 0
             counts.append(len(world.server.calls))
-    # One ListDataSources call reads ten data sources.
+    # Each ListDataSources call returns ten data sources.
     assert 0 <= (counts[2] - counts[1]) - (counts[1] - counts[0]) <= 1
     assert (counts[1] - counts[0]) / 4 <= 7

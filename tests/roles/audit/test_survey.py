@@ -66,7 +66,7 @@ def test_dangers_count_whatever_could_not_be_read(world: World):
     assert ("not compared", text) in [(each["kind"], each["text"]) for each in said.json["findings"]]
 
 
-def test_data_source_deleted_in_the_meantime_is_left_out(world: World):
+def test_data_source_deleted_during_the_run_is_left_out(world: World):
     world.add_own()
     deleted = {"dataSourceId": OTHER_ID, "displayName": "Old", "type": "AEM"}
 
