@@ -51,7 +51,7 @@ def rejection(entries: object, /, secrets: Collection[str] = (), **top: Any) -> 
 
 
 def rejected(entries: object, /, **top: Any) -> list[str]:
-    """Return the path of each problem."""
+    """Return the path of the setting with each problem."""
     return re.findall(r"^  ([^ :]+): ", rejection(entries, **top), re.MULTILINE)
 
 
@@ -74,7 +74,7 @@ def test_each_entry_gets_its_own_role_with_shared_lookups():
     assert {indented(role["assumeRolePolicy"]) for role in inputs(deployment, ROLE).values()} == {
         golden("trust-policy")
     }
-    # One lookup returns the account, the other one the Region.
+    # One lookup returns the account, and the other lookup returns the Region.
     assert len(deployment.invokes) == 2
     assert deployment.warnings == []
     assert deployment.infos == ["aem-connector: connector is not set, so the role is for aem-cloud"]
@@ -246,7 +246,7 @@ STACKS: Final[Mapping[str, tuple[object, Mapping[str, Any]]]] = {
     "unknown keys": ({"aem": AEM}, {"zebra": "x", "kmsKey": "x"}),
     "invalid defaults": ({"aem": AEM}, {"indexId": "x", "rolePath": "x", "tags": "x"}),
     "no entries": ({}, {}),
-    "a text": ("x", {"dataSources": "x"}),
+    "a string": ("x", {"dataSources": "x"}),
     "invalid names and entries": ({"Wiki": AEM, "secure": AEM, "a": None, "b": "x"}, {}),
     "one role name three times": (
         {
@@ -259,7 +259,7 @@ STACKS: Final[Mapping[str, tuple[object, Mapping[str, Any]]]] = {
         },
         {},
     ),
-    "accounts in a text": ({"aem": AEM}, {ACCOUNTS: f"{ACCOUNT}, 444455556666"}),
+    "accounts in a string": ({"aem": AEM}, {ACCOUNTS: f"{ACCOUNT}, 444455556666"}),
     "numbers": ({"aem": AEM}, {ACCOUNTS: [12345670123, 123456789012.0]}),
     "several accounts, two of them invalid": ({"aem": AEM}, {ACCOUNTS: [ACCOUNT, "12", True]}),
     "several other accounts": ({"aem": AEM}, {ACCOUNTS: ["444455556666", 555566667777]}),
@@ -275,14 +275,14 @@ STACKS: Final[Mapping[str, tuple[object, Mapping[str, Any]]]] = {
 }
 
 WITH_SECRETS: Final = {
-    *("invalid defaults", "a text", "numbers", "several other accounts"),
+    *("invalid defaults", "a string", "numbers", "several other accounts"),
     *("default tags without the key tags", "a tag that clashes with a default tag"),
 }
 """The stacks whose messages show values of keys that may be secret."""
 
 
 def stack_messages() -> str:
-    """Return the message about each stack, and, for some stacks, the message with secret keys."""
+    """Return the messages about all stacks; for some stacks, add the message with secret keys."""
     of_entry = [config_key(name) for name in SETTINGS if SETTINGS[name].scope != "stack"]
     found: dict[str, str] = {}
     for name, (entries, top) in STACKS.items():

@@ -89,7 +89,7 @@ WRONG: Mapping[str, Mapping[str, Any]] = {
         "vpc_configuration": {**NETWORK, "subnet_ids": [f"subnet-{i:017x}" for i in range(140)]},
     },
     "an unknown connector": {"connector": "Confluence", "secret_id": None},
-    "the account of a bucket that the connector never has": {"bucket_account_id": OTHER_ACCOUNT},
+    "a bucket's account for a connector without buckets": {"bucket_account_id": OTHER_ACCOUNT},
     # An unknown connector might use the key without a secret.
     "an unknown connector beside other problems": {
         "connector": "x",

@@ -27,7 +27,7 @@ class Declared(NamedTuple):
     trust: Document | str = TRUST
     policy: Document | str = POLICY
     managed: bool = False
-    """Whether the policy is a managed policy in the same stack."""
+    """True if the policy is a managed policy in the same stack."""
     attached: str = ""
     """The ARN of another attached managed policy."""
     exclusively: Sequence[str] = ()
@@ -241,7 +241,7 @@ TOO_WIDE: Final[Mapping[str, tuple[Declared, set[str]]]] = {
         ("every key", _KEY, "Resource", f"{KEYS}*", "key"),
         ("alias", _KEY, "Resource", f"arn:aws:kms:{REGION}:{ACCOUNT}:alias/aem", "key"),
         ("key of another Region", _KEY, "Resource", _KEY_ELSEWHERE, "key"),
-        ("key through anything", _KEY, "Condition", None, "key"),
+        ("key through any service", _KEY, "Condition", None, "key"),
     ),
     # Buckets.
     **_roles(

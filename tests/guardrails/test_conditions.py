@@ -71,7 +71,7 @@ def met(operator: str, value: str, *given: Text | str, key: str = KEY) -> Truth:
     return meets(Condition(operator, key, (value,)), Context({key.lower(): texts}))
 
 
-def test_every_operator_compares_as_documented():
+def test_every_operator_works_as_documented():
     for operator, value, given, expected in COMPARISONS:
         assert met(operator, value, given) is expected, (operator, value, given)
 
@@ -93,7 +93,7 @@ SEVERAL: Final[Sequence[tuple[str, str, tuple[str, ...], Truth]]] = (
 )
 
 
-def test_operators_handle_absent_keys_and_several_values():
+def test_operators_handle_absent_and_multivalued_keys():
     for operator, value, given, expected in SEVERAL:
         assert met(operator, value, *given) is expected, (operator, given)
     # AWS does not document comparisons of multivalued keys without a quantifier.
@@ -327,7 +327,7 @@ IMPLICATIONS: Final = (
     (("StringEquals", KEY, ("x",)), ("Null", "aws:TagKeys", ("false",)), False),
     (("StringEquals", "aws:RequestTag/T", ("x",)), ("Null", KEY, ("false",)), False),
     (("StringEquals", "aws:RequestTag/T", ("x",)), ("StringEquals", "aws:TagKeys", ("false",)), False),
-    # For a multivalued key, both conditions must combine the comparisons of its values alike.
+    # For multivalued keys, operators must have the same quantifier, or none and the same negation.
     (("StringEquals", "aws:TagKeys", ("a",)), ("StringLike", "aws:TagKeys", ("a*",)), True),
     (("StringEquals", "aws:TagKeys", ("a",)), ("StringNotEquals", "aws:TagKeys", ("b",)), False),
     (
@@ -335,7 +335,7 @@ IMPLICATIONS: Final = (
         ("ForAnyValue:StringNotEquals", "aws:TagKeys", ("b",)),
         True,
     ),
-    # Conditions on other types than strings imply only conditions with the same operator and values.
+    # A condition on another type than strings and ARNs implies only the same operator and value.
     (("Bool", KEY, ("true",)), ("StringEquals", KEY, ("true",)), False),
     (("StringEquals", KEY, ("x",)), ("NumericEquals", KEY, ("x",)), False),
     (("NumericEquals", KEY, ("5",)), ("NumericEquals", KEY, ("6",)), False),

@@ -1,4 +1,4 @@
-"""Tests variables in resources and principals of resource policies in `guardrails/iam/evaluation.py`."""
+"""Tests `guardrails/iam/evaluation.py` with resource variables and principals of resource policies."""
 
 import json
 from typing import Final

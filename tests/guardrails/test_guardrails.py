@@ -81,7 +81,7 @@ def role(document: Any = TRUST, urn: str = "role", **others: Any) -> Declaration
 
 
 def role_policy(document: Any = POLICY, of: Any = NAME, name: str = "connector") -> Declaration:
-    """Return an inline policy for a role: a role's name, or a resource whose name is unknown."""
+    """Return an inline policy for the role, which is a name or a resource whose name is unknown."""
     props = {"name": name, "policy": text(document), "role": of if isinstance(of, str) else UNKNOWN}
     references = {} if isinstance(of, str) else {"role": [of]}
     return resource("RolePolicy", f"policy-{name}", props, **references)
@@ -373,7 +373,7 @@ def test_policy_both_declared_and_observed_counts_once():
     long = extended(Action="ec2:DescribeVpcs", Resource="*", Sid="x" * (MAXIMUM_INLINE_SIZE // 2))
     inline = [{"name": "connector", "policy": text(long)}]
     assert findings(observed(inlinePolicies=inline), role_policy(long)) == {}
-    # The same is true if the program also declares a policy inside the role.
+    # A policy that the program also declares inside the role counts once, too.
     other = {"name": "other", "policy": golden("minimal-role-policy")}
     assert findings(role(inlinePolicies=[*inline, other]), role_policy(long)) == {}
 
@@ -482,11 +482,11 @@ def test_role_with_unknown_trust_is_checked_if_it_allows_q_business_actions():
 STATEMENT: Final[Document] = {"Effect": "Allow", "Action": "a:b", "Resource": "*"}
 MALFORMED: Final[Mapping[str, Any]] = {
     "no JSON": "no document",
-    "an element twice": '{"Statement": [], "Statement": []}',
+    "a duplicate element": '{"Statement": [], "Statement": []}',
     "a list": [],
     "no statement": {"Version": "2012-10-17"},
     "another version": {"Version": "2012-10-18", "Statement": STATEMENT},
-    "a Sid twice": {"Statement": [STATEMENT, *[{**STATEMENT, "Sid": "Read"}] * 2]},
+    "a duplicate Sid": {"Statement": [STATEMENT, *[{**STATEMENT, "Sid": "Read"}] * 2]},
     "null": {"Statement": [None]},
     "no resource": {"Statement": [{"Effect": "Allow", "Action": "a:b"}]},
     **{
@@ -512,7 +512,7 @@ MALFORMED: Final[Mapping[str, Any]] = {
 def test_malformed_document_of_amazon_q_role_is_reported():
     for name, document in MALFORMED.items():
         assert set(findings(role(), role_policy(document))) == {"readable"}, name
-        # This trust policy names no service, but the role policy allows Amazon Q Business actions.
+        # This trust policy contains no service, but the role policy allows Amazon Q Business actions.
         assert set(findings(role(document), role_policy())) == {"readable"}, name
         assert findings(role(document)) == {}, name
 
@@ -559,7 +559,7 @@ def test_document_sizes_are_checked(extra: int, reported: set[str]):
     assert set(findings(role(sized(2_048 + extra, TRUST)), longest)) == reported
 
 
-# The pack.
+# The pack's configuration.
 
 
 def test_quota_for_attached_policies_is_configurable():

@@ -74,7 +74,7 @@ role = aws.iam.Role(
 policy = json.dumps({"Version": "2012-10-17", "Statement": statements})
 aws.iam.RolePolicy("policy", role=role.name, policy=policy)
 """
-"""A role like the ones in many templates."""
+"""A role like those in many templates."""
 
 
 def program(roles: Mapping[str, Declared]) -> str:

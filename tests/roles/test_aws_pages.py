@@ -24,7 +24,7 @@ INDEX_ALONE: Final = (
     *("webcrawler", "smartsheet", "googledrive-v2", "onedrive-new"),
     *("s3-v1", "s3-v2"),
 )
-"""The connectors whose pages grant ingestion on the index alone."""
+"""The connectors whose pages allow ingestion only on the index."""
 CONSOLE_ROLES: Final = f"arn:aws:iam::{ACCOUNT}:role/QBusiness-DataSource-*"
 THROUGH_SECRETS_MANAGER: Final = {"StringLike": {"kms:ViaService": "secretsmanager.*.amazonaws.com"}}
 CHECK: Final = ("check", "--application", APPLICATION_ID, "--data-source-id", DATA_SOURCE_ID)

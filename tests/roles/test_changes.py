@@ -152,7 +152,7 @@ def test_file_that_is_not_a_plan_or_journal_is_rejected(world: World, text: str)
     assert "missing.json: No such file" in world.run("assign", "--undo", "missing.json").err
 
 
-def test_plan_is_rejected_with_credentials_of_another_account(world: World):
+def test_plan_is_rejected_with_credentials_for_another_account(world: World):
     add_old(world)
     world.assign(PAIR, "--save", "plan.json")
     world.server.answers["sts:GetCallerIdentity"] = {

@@ -207,7 +207,7 @@ def test_unusable_ca_bundle_is_reported_on_one_line(world: World, bundle: str):
 
 
 @pytest.mark.slow
-def test_html_page_response_is_reported_without_html(world: World):
+def test_html_response_is_reported_without_html(world: World):
     world.reject("qbusiness:ListApplications", status=200, code="")
     line = world.adopt().rejection
     assert (

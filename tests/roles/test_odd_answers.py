@@ -1,4 +1,4 @@
-"""Tests `roles/view.py` with unusable responses, after which no answer can be `ok`."""
+"""Tests `roles/view.py` with unusable responses, which must not lead to the answer `ok`."""
 
 import json
 import re

@@ -58,7 +58,7 @@ def test_progress_is_reported_for_every_hundred_items(capsys: pytest.CaptureFixt
 
 
 @pytest.mark.parametrize("command", ACTIONS)
-def test_page_of_command_lists_options_and_actions(capsys: pytest.CaptureFixture[str], command: str):
+def test_command_page_lists_options_and_actions(capsys: pytest.CaptureFixture[str], command: str):
     page = (PROJECT / "docs" / f"{command}.md").read_text()
     with pytest.raises(SystemExit):
         main([command, "--help"])

@@ -64,7 +64,7 @@ def test_shared_role_is_adopted_only_with_take(world: World):
         assert (warning in taken.out) is shared
 
 
-def test_role_use_in_other_application_or_region_is_found(world: World):
+def test_use_of_role_in_another_application_or_region_is_found(world: World):
     world.make()
     other = f"{APPLICATION_ID[:-1]}9"
     world.server.qbusiness.add(other, displayName="Other")
@@ -104,7 +104,7 @@ ORGANIZATION = {"Condition": {"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4
         ),
     ],
 )
-def test_role_trusting_other_specific_principal_is_not_adopted(
+def test_role_that_another_specific_principal_can_assume_is_not_adopted(
     world: World, trust: dict[str, Any], named: str
 ):
     world.make(trust=policy({"Effect": "Allow", "Action": "sts:AssumeRole", **trust}))
@@ -161,7 +161,7 @@ def test_data_source_deleted_during_the_run_is_left_out(world: World):
 
 
 @pytest.mark.parametrize("action", [it for it in ACTIONS["adopt"] if it.startswith("qbusiness:List")])
-def test_denied_listing_prevents_writing(world: World, action: str):
+def test_no_file_is_written_if_a_list_request_is_denied(world: World, action: str):
     world.make()
     world.reject(action, code="AccessDeniedException")
     line = world.adopt().last
@@ -253,7 +253,7 @@ def test_command_calls_exactly_the_listed_actions(world: World):
     assert called | {*world.server.calls} == set(ACTIONS["adopt"])
 
 
-# Changes by the update.
+# The update's changes.
 
 
 def test_report_lists_access_and_denials_that_a_rewritten_policy_loses(world: World):
@@ -292,7 +292,7 @@ def test_policies_over_size_quota_cause_warning_with_sizes(world: World, over: i
     assert (warning in world.adopt().out) is bool(over)
 
 
-def test_calls_grow_linearly_with_data_sources(world: World):
+def test_number_of_calls_grows_linearly_with_data_sources(world: World):
     counts: list[int] = []
     for number in range(1, 13):
         secret = world.secret(f"qbusiness/{number}")

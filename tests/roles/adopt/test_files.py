@@ -67,7 +67,7 @@ def test_configuration_describes_data_source_and_role(world: World):
         f"{PROJECT_NAME}:dataSources": {"pages": expected},
     }
     assert yaml.safe_load(text) == {"config": config}
-    assert f'- "{ACCOUNT}"' in text  # not a number
+    assert f'- "{ACCOUNT}"' in text  # a string, not a number
     component = {"type": "qbusiness-connector:index:ConnectorRole", "name": "pages"}
     name = "pages-qbusiness-role"
     imported = {"type": "aws:iam/role:Role", "name": name, "id": NAME, "parent": "pages"}

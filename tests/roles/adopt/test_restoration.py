@@ -149,7 +149,7 @@ def test_document_is_compared_with_the_deployed_document(world: World, backend: 
     before = iam(world)
     newer = own_policy(world.secret("newer"))
     put_role(world, NAME, TRUST, newer)
-    assert restore(world, "--cut-off", NAME).code == 1  # only for the trust policy
+    assert restore(world, "--cut-off", NAME).code == 1  # only trust policies can be cut off
     said = restore(world)
     assert (said.code, f"{NAME}: somebody has changed its {OWN} since\n" in said.out) == (1, True)
     backend.add("prod", *declared("pages", world.role_arn, TRUST, newer))
@@ -370,7 +370,7 @@ def test_file_that_is_not_from_adopt_is_rejected(world: World, content: str):
     assert restore(world).rejection.startswith("adopt: adopted-prod.json is not a ")
 
 
-def test_credentials_of_another_account_restore_nothing(world: World):
+def test_credentials_for_another_account_restore_nothing(world: World):
     make(world)
     world.adopt()
     caller = {"UserId": "AIDA", "Account": OTHER_ACCOUNT, "Arn": USER_ARN}

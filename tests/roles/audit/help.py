@@ -55,9 +55,9 @@ def complete_world(world: World) -> None:
 
 
 def add_granted(world: World) -> None:
-    """Add to `complete_world` a data source for which an audit needs its other permissions.
+    """Add to `complete_world` a data source that requires an audit's other permissions.
 
-    The roles lack statements, but a grant, a bucket policy, or AWS's other pages make up for them.
+    The roles lack statements. A grant, a bucket policy, or an alternative on AWS's pages replaces them.
     """
     others = {"StringNotEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}
     key = create_key(world, deny("kms:Decrypt", "*", Principal="*", Condition=others))

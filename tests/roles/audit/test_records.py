@@ -46,7 +46,7 @@ def test_statement_with_another_meaning_is_another_finding(changes: dict[str, An
     assert (said(**changes) == said()) is same
 
 
-def test_id_depends_on_account_role_kind_and_policy():
+def test_finding_id_depends_on_account_role_kind_and_policy():
     first = Record("in excess", "1", "role", policy="p").identified("it")
     others = [{"account": "2"}, {"role": "other"}, {"kind": "dangerous"}, {"policy": "q"}]
     found = {first._replace(**each).identified("it").id for each in others}

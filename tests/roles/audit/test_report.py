@@ -31,7 +31,7 @@ def dated(text: str) -> str:
 
 
 @pytest.mark.slow
-def test_report_of_three_accounts_in_each_format(
+def test_report_on_three_accounts_matches_page_and_golden_file(
     world: World, assert_golden: Callable[[Path, str], None]
 ):
     part = prose("Several accounts", PAGE)

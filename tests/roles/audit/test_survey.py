@@ -129,7 +129,7 @@ def test_role_is_compared_with_needs_in_all_audited_regions(world: World):
 # Syncs and keys.
 
 
-def test_data_source_that_failed_to_sync_comes_first(world: World):
+def test_data_source_that_failed_to_sync_is_listed_first(world: World):
     synced = world.add_own(name="A", without=GET_SECRET)
     failed = world.add_own(name="B", without=GET_SECRET)
     world.sync(synced, "SUCCEEDED")

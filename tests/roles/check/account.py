@@ -1,6 +1,6 @@
 """Stand in for AWS and Pulumi with a healthy account, to which each row makes changes.
 
-An account maps IDs, ARNs, or names to resources, and operations, with or without a resource, to
+An account maps IDs, ARNs, and names to resources, and maps operations, alone or with a resource, to
 responses. Resources that a row does not mention do not exist, except those of the stack `dev`.
 """
 
@@ -383,7 +383,7 @@ class Client:
         return given if given in self.account or not named else named[0]
 
     def _every(self, entry: str, *values: Any) -> list[Any]:
-        """Return the resources that have an entry; if values are passed, the entry has one of them."""
+        """Return the resources that have the entry. If values are passed, it must be one of them."""
         every = [each for each in self.account.values() if isinstance(each, dict) and entry in each]
         return [each for each in every if not values or each[entry] in values]
 

@@ -23,7 +23,7 @@ from tests.helpers.world import (
 )
 
 Policy = str | Sequence[Any]
-"""Statements as text, or some of them as documents."""
+"""Statements as text, as documents, or as both."""
 
 SECRETS: Final = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret"
 EXPECTED: Final[dict[str, Any]] = json.loads(TRUST)["Statement"][0]

@@ -176,7 +176,7 @@ def test_json_is_one_document_with_every_finding_and_decision():
     assert denied == {"secretsmanager:GetSecretValue": "no", "kms:Decrypt": "cannot tell"}
 
 
-def test_json_has_policies_only_for_role_outside_any_stack():
+def test_json_contains_policies_only_for_role_outside_any_stack():
     outside = account.ask(
         account.World(changes=[data_sources(WITH_PROXY), at(NAMES["PROXY"])]), (*ALONE, "--json")
     ).json

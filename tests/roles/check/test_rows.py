@@ -1,4 +1,4 @@
-"""Tests `roles/check/questions`, `remedies`, `context`, `roles/findings`, and `roles/grants`."""
+"""Tests `roles/check/questions.py`, `remedies.py`, `context.py`, `roles/findings.py`, `grants.py`."""
 
 import re
 from collections.abc import Callable
