@@ -278,7 +278,7 @@ WITH_SECRETS: Final = {
     *("invalid defaults", "a string", "numbers", "several other accounts"),
     *("default tags without the key tags", "a tag that clashes with a default tag"),
 }
-"""The stacks whose messages show values of keys that may be secret."""
+"""The stacks whose messages contain values that can be secret."""
 
 
 def stack_messages() -> str:

@@ -364,7 +364,7 @@ def test_trust_policy_must_specify_account_of_role():
 
 
 def observed(**props: Any) -> Declaration:
-    """Return a role after an import, refresh, or update: the provider reports all of its policies."""
+    """Return a role after an import, refresh, or update, when the provider reports all its policies."""
     its = {"assumeRolePolicy": text(TRUST), "name": NAME, **props}
     return resource("Role", "role", its, observed=("inlinePolicies", "managedPolicyArns"))
 

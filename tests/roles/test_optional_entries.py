@@ -18,7 +18,7 @@ from tests.roles.check.account import World, at, data_sources, of_bucket, printe
 
 COMMANDS: Final = (("check", "--stack", "dev"), ("audit",))
 Path = tuple[str, ...]
-"""The service, the operation, and the keys that lead to an entry; `*` is every item of a list."""
+"""The service, the operation, and the keys of an entry; `*` stands for every item of a list."""
 
 
 def world() -> World:

@@ -95,7 +95,7 @@ def add_others(world: World) -> None:
 
 
 def add_broken(world: World) -> None:
-    """Add data sources that cannot work, or that cannot be compared."""
+    """Add data sources that cannot work or cannot be compared."""
     key = create_key(world)
     secret_arn = world.secret("gone/secret", KmsKeyId=key)
     document = own_policy(

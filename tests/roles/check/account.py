@@ -456,7 +456,7 @@ def replaced(account: Account, printed: Mapping[str, Any]) -> Generator[list[tup
 
 
 def ask(world: World, options: Sequence[str]) -> Output:
-    """Run `check` in a world."""
+    """Run `check` on the account of this world."""
     with replaced(world.account(alone=options[0] == ALONE[0]), printed(world)):
         return run(options)
 

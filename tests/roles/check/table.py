@@ -24,7 +24,7 @@ STATES: Final = {"problem": 1, "skipped": 2, "cannot tell": 3, "note": 0}
 
 
 class Row(NamedTuple):
-    """A world with its expected answers and its place in the source code."""
+    """The differences from a healthy account, the expected answers, and the place in the source code."""
 
     world: World
     path: Path
