@@ -189,7 +189,7 @@ For `s3-v1` and `s3-v2`, the role has these statements instead of those for file
 _NEVER: Final = """\
 ## What the role policy never allows
 
-[Tests](../CONTRIBUTING.md#how-the-policies-are-tested) verify this list with a policy simulator, not on AWS. The role
+[Tests](../CONTRIBUTING.md#how-the-policies-are-tested) verify this list with a policy simulator, not AWS. The role
 policy allows none of the following, although another policy of the role could:
 
 - Actions that AWS's pages don't list, or that belong to a service that no setting requires

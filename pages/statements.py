@@ -94,7 +94,7 @@ STATEMENTS: Final[Mapping[str, About]] = {
         "Let an account or a service attach network interfaces with the application's tag.",
         risk=(
             "**With `vpcConfiguration`, the role can let any account or service attach network interfaces** with the "
-            "application's tag. As on AWS's pages, the statement has no condition on `ec2:AuthorizedService`."
+            "application's tag. As on AWS's pages, no condition limits `ec2:AuthorizedService`."
         ),
     ),
     "AllowsAmazonQToDescribeResourcesForVPC": About(
