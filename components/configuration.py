@@ -118,7 +118,7 @@ def _check_stack(prefix: str, top: Mapping[str, Value], problems: Problems) -> N
     # A component can read its settings from the namespace `aws`, which also contains the Region.
     known = [REGION_KEY, *(_show(prefix + key) for key in (*KEYS.values(), PROTECT, DATA_SOURCES))]
     problems.check_keys(keys, known, Place((), Source.STACK))
-    # This role only provides the application's account; problems with settings are reported later.
+    # This role provides only the application's account; problems with settings are reported later.
     located = Role("", {name: value.read(Problems()) for name, value in top.items()})
     _check_accounts(read_key(ALLOWED_ACCOUNTS), located, problems)
     _check_tags(top["tags"], problems)

@@ -117,9 +117,9 @@ class ConnectorRole(pulumi.ComponentResource):
     ) -> "ConnectorRole":
         """Declare the role with the settings in the stack's configuration.
 
-        `config` is the namespace, by default the project's. The Region comes from `aws:region`. If a
-        program owns the whole stack, `reject_unknown_keys` rejects keys in the namespace that are not
-        settings, and also checks the default provider's configuration.
+        `config` is the namespace, by default the project's. The Region comes from `aws:region`. For a
+        program that owns the whole stack, `reject_unknown_keys` rejects keys in the namespace that are
+        not settings, and also checks the default provider's configuration.
 
         Raises SettingsError as the constructor does; the message includes a fix for each problem.
         """
@@ -275,7 +275,7 @@ def _look_up(component: pulumi.Resource) -> pulumi.Output[Location]:
     fails with a RunError, which Pulumi shows without a traceback.
     """
     provider = component.get_provider("aws:index/getCallerIdentity:getCallerIdentity")
-    # A component package does not run in the process of the program that has the stack.
+    # A component package has no stack resource, because the program runs in another process.
     asked = provider or pulumi.runtime.get_root_resource() or component
     if asked not in _LOCATIONS:
         options = pulumi.InvokeOutputOptions(parent=component)

@@ -129,9 +129,7 @@ class SettingsError(pulumi.RunError):
         """List all problems with a component, or, without its name, with a stack."""
         self.problems = tuple(problems)
         owner = f" for {quote(component)}" if component else ""
-        which = (
-            "its role was not" if component else "no role was"
-        )  # the program may have created other roles
+        which = "its role was not" if component else "no role was"  # other roles may have been created
         lines = [
             (
                 f"invalid configuration{owner}: {len(problems)} error{'s' * (len(problems) > 1)}; "

@@ -146,8 +146,8 @@ class Setting(NamedTuple):
     """A setting of a connector role."""
 
     kind: Format | Flag | Vpc | Tags
-    # The setting's place in a stack with `dataSources`: only the top level, the top level (as a default)
-    # or an entry, or only an entry.
+    # The setting's place in a stack with `dataSources`: only the top level; an entry, with the top level
+    # as its default; or only an entry.
     scope: Literal["stack", "default", "entry"] = "entry"
     required: bool = False  # for every role; connectors and stack configuration require more settings
     # Determines which statements and resources exist. Its value must not be an Output, and previews show

@@ -31,12 +31,12 @@ class RolePrincipal(NamedTuple):
 
 
 class ServicePrincipal(NamedTuple):
-    """An AWS service that makes a request by itself."""
+    """An AWS service that makes a request without a role."""
 
     name: str
     """For example `qbusiness.amazonaws.com`."""
     bounded: bool = False
-    """As in RolePrincipal; a service has no permissions boundary."""
+    """Always False, because a service has no permissions boundary."""
 
 
 Principal = RolePrincipal | ServicePrincipal
@@ -79,7 +79,7 @@ class Grantee(Enum):
     ROLE = auto()
     """The role; for a request by a service, the service."""
     EVERYBODY = auto()
-    """Everybody, or everybody but some principals."""
+    """Everybody, or everybody except some principals."""
     ACCOUNT = auto()
     """The role's account."""
     SESSION = auto()
@@ -187,7 +187,7 @@ def _matches_resource(pattern: str | None, statement: Statement, request: Reques
     parts = pattern.split(":", ARN_PARTS - 1)
     missing = ARN_PARTS - len(parts)
     by_part = every(map(matches, [*parts, *["*"] * missing], given))
-    of_principal = not statement.principals.values  # only a resource policy names principals
+    of_principal = not statement.principals.values  # only resource policies have principals
     completed = missing > 0 and of_principal
     agreed = whole is by_part or (completed and whole is Truth.NO)
     return by_part if agreed else Truth.CANNOT_TELL
@@ -197,12 +197,12 @@ def _fits_principal(statement: Statement, role: Principal) -> Truth:
     answers = [_is_principal(value, role) for value in statement.principals.values]
     if not statement.principals.negated:
         return some(answers)
-    # A Deny with NotPrincipal always denies a role that has a permissions boundary (same page as below).
+    # A Deny with NotPrincipal always denies a role that has a permissions boundary (see the page below).
     if some(answers) is Truth.NO or (role.bounded and not statement.allows):
         return Truth.YES
     if isinstance(role, ServicePrincipal):
         return Truth.NO
-    # AWS may look in the list for the account, the role, and the session, whose name is unknown:
+    # AWS may compare the list with the account, the role, and the session, whose name is unknown:
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_notprincipal.html
     return Truth.CANNOT_TELL
 

@@ -86,8 +86,8 @@ def covers(pattern: str, other: str, ignore_case: bool = False) -> bool:  # noqa
 def _expression(pattern: str, ignore_case: bool, one: str) -> re.Pattern[str]:  # noqa: FBT001 a key of the cache
     """Convert a pattern to a regular expression; `one` replaces each question mark."""
     first, *others = (re.escape(part).replace(r"\?", one) for part in pattern.split("*"))
-    # The first match for each part is the best. The atomic groups keep Python from trying others;
-    # otherwise, it would try all combinations of the parts' matches.
+    # The first match for each part is the best. Without the atomic groups, Python would try all
+    # combinations of the parts' matches.
     middle = [f"(?>.*?{part})" for part in others[:-1]]
     expression = "".join([first, *middle, *(f".*{part}" for part in others[-1:])])
     return re.compile(expression, re.DOTALL | (re.IGNORECASE if ignore_case else re.NOFLAG))
@@ -131,7 +131,7 @@ def split_arn(text: str) -> list[str] | None:
 
 
 def split_text(text: Text) -> list[Text] | None:
-    """Return the six parts of an ARN; the end of the last may be unknown. Return None for other text."""
+    """Return the six parts of an ARN, the last of which may be partly unknown; None for other text."""
     parts = split_arn(text.known)
     return [*map(Text, parts[:-1]), Text(parts[-1], text.example)] if parts else None
 
