@@ -23,8 +23,8 @@ Measured on {date}: {versions}.
 Compare the ratios, because the figures depend on the machine. The hand-written program declares the same
 roles and policies, without a component or validation. Both programs run with Pulumi's mocks, and
 valgrind counts their instructions. `audit` and `check` read data sources, each with a secret and a role,
-from a server that responds to each call after {delay} ms. Their figures are the median of three runs
-(minimum to maximum), and the maximum memory.
+from a server that responds to each call after {delay} ms. Their figures are the median time of three
+runs, with the range in parentheses, and the peak memory use.
 """
 
 
@@ -42,7 +42,7 @@ def main() -> None:
 
 
 def _versions() -> str:
-    """Describe the machine and the software versions."""
+    """Return a description of the machine and the software versions."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     models = (line.partition(": ")[2] for line in lines if line.startswith("model name"))
     return (

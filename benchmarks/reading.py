@@ -58,7 +58,7 @@ class _Reading(NamedTuple):
 
 
 _MANY: Final = [str(int(ACCOUNT) + number) for number in range(5)]
-"""The accounts of the audit of several accounts; the first is the credentials' own."""
+"""The accounts in the audit of several accounts; the first is the credentials' account."""
 _OPTIONS: Final = [option for account in _MANY for option in ("--account", account)]
 _READINGS: Final = (
     _Reading("`audit`", ("audit", "--json"), _DATA_SOURCES, 7.2),
@@ -80,11 +80,11 @@ class _Handler(Handler):
     """
 
     protocol_version = "HTTP/1.1"
-    wbufsize = -1  # one packet for each response, because a second would wait for an acknowledgment
+    wbufsize = -1  # one packet for each response; a second packet would wait for an acknowledgment
     calls: ClassVar[Counter[str]]
     lock: ClassVar[Lock] = Lock()
     data_sources: ClassVar[int]
-    """The number in each account."""
+    """The number of data sources in each account."""
 
     @property
     def account(self) -> str:
@@ -131,7 +131,7 @@ class _Handler(Handler):
 
 
 def _policy(name: str) -> str:
-    """Return the policy of the role with this name, or with this number as its end."""
+    """Return the policy of the role whose name is this text or ends with it."""
     return _POLICY.replace(SECRET_ID, f"pages-{name[-5:]}-a1B2c3")
 
 
@@ -200,7 +200,7 @@ def _allowed(call: dict[str, str]) -> str:
 
 @contextmanager
 def _served(number: int) -> Generator[tuple[str, Counter[str]]]:
-    """Serve, on loopback, accounts each of which has this number of data sources.
+    """Serve accounts on a loopback address, each account with this number of data sources.
 
     Yield the server's address and a counter of the calls that it receives, by name.
     """

@@ -68,7 +68,7 @@ def _rows(key: str, name: str, kind: str, meaning: str) -> Iterator[tuple[str, .
 
 
 def _type(key: str, declared: Mapping[str, Any]) -> str:
-    """Return a setting's type, and whether it is required."""
+    """Return a setting's type, with a note if the setting is required."""
     if "default" not in declared:
         return f"{declared['type']}, required"
     by_connector = key in (KEYS["secret_id"], KEYS["bucket_name"], KEYS["vpc_configuration"])
@@ -100,7 +100,7 @@ def _connectors() -> str:
 
 
 def _needs() -> str:
-    """Return whether connectors need a secret and a VPC, with the connectors that are exceptions."""
+    """Return the list of the connectors' needs for a secret and a VPC, with the exceptions."""
     items: list[str] = []
     for name, kind, usual in (("Secret", "secret", Need.REQUIRED), ("VPC", "vpc", Need.OPTIONAL)):
         exceptions: dict[Need, list[str]] = {}
@@ -153,7 +153,7 @@ _PLACES: Final = """\
 ## Where each setting goes
 
 With [`dataSources`](data-sources.md), a stack has a role for each entry, and each setting has one of the places below.
-Without it, a stack in a clone has one role, `aem-connector`, with all settings at the top level:
+Without `dataSources`, a stack in a clone has one role, `aem-connector`, with all settings at the top level:
 
 ```yaml
 config:
@@ -170,10 +170,10 @@ _INVALID: Final = "\0"
 _CONNECTOR: Final = "webcrawler"
 """A connector that accepts every setting."""
 _TEXTS: Final = {Need.EARLIER_VERSIONS: "only in earlier versions"}
-"""Shorter texts than in the program's messages."""
+"""Texts that are shorter than in the program's messages."""
 _REMARKS: Final = {
     "secret_id": "Web Crawler needs it only for sites or a proxy that require sign-in.",
-    "connector": "Changing it updates the role policy and keeps the role.",
+    "connector": "A change updates the role policy but keeps the role.",
     "vpc_configuration": (
         "If only earlier versions of a connector support a VPC, the program prints a warning."
     ),
@@ -189,11 +189,11 @@ For `s3-v1` and `s3-v2`, the role can list the bucket. For other connectors, set
 source's configuration refers to a file in S3, such as a certificate or Web Crawler's seed or sitemap file. The role
 can read every object in the bucket, so keep other files elsewhere.""",
     "bucket_account_id": """\
-Set `bucketAccountId` if the bucket is in another account. Its [policy](troubleshooting.md#a-bucket-in-another-account)
-must also allow the role.""",
+Set `bucketAccountId` if the bucket is in another account. The bucket's
+[policy](troubleshooting.md#a-bucket-in-another-account) must also allow the role.""",
     "kms_key_id": """\
 Set `kmsKeyId` if a customer managed key encrypts the secret or, for `s3-v1` and `s3-v2`, the bucket's objects. The role
-can use the key only through Secrets Manager or, for these two, Amazon S3. The [key
+can use the key only through Secrets Manager or, for these two connectors, Amazon S3. The [key
 policy](troubleshooting.md#access-to-kms-is-not-allowed) must also allow the role or delegate to IAM policies.
 
 Don't set `kmsKeyId` for an AWS managed key, such as `aws/secretsmanager`. No setting covers the key of a bucket that

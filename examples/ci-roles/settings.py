@@ -171,9 +171,8 @@ def read(partition: str, account: str) -> Settings:
                 f"environments.{each.name}.secrets",
                 f"is not set, and neither is environments.{each.name}.buckets",
                 "the resources that the roles may read, because without a boundary, anyone who deploys "
-                "can grant a role any permission. If others own the boundary, set "
-                "permissionsBoundaryArn. To accept roles without a boundary, set "
-                "requirePermissionsBoundary: false",
+                "can grant any permission. If others own the boundary, set permissionsBoundaryArn. To "
+                "accept roles without a boundary, set requirePermissionsBoundary: false",
             )
         if boundary and each.reads:
             problems.add(
