@@ -51,7 +51,7 @@ class _Reading(NamedTuple):
     title: str
     arguments: Sequence[str]
     data_sources: int
-    """The number of data sources, in all accounts together."""
+    """The total number of data sources in all accounts."""
     most_calls: float
     """The maximum average number of calls per data source; if there are more, the benchmark fails."""
     accounts: int = 1
@@ -76,7 +76,7 @@ _READINGS: Final = (
 class _Handler(Handler):
     """Respond as AWS does for accounts in which each data source has its own secret and role.
 
-    The access key from AssumeRole is the account's ID.
+    The access key from AssumeRole contains the account's ID.
     """
 
     protocol_version = "HTTP/1.1"

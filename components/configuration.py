@@ -232,12 +232,12 @@ def _find_entries(value: Value, problems: Problems) -> Mapping[str, Value]:
     elif not is_mapping(given):
         problems.add_type(place, given, "an object", expected)
     elif len(given) > MAXIMUM_ENTRIES:
-        most = f"at most {MAXIMUM_ENTRIES}; use another stack for the rest"
+        most = f"at most {MAXIMUM_ENTRIES}; use another stack for the other entries"
         problems.add(place, f"has {len(given)} entries", most)
     elif size > MAXIMUM_SIZE:
         most = (
             f"at most {MAXIMUM_SIZE:,} bytes, because the engine passes the configuration in one "
-            "environment variable; use another stack for the rest"
+            "environment variable; use another stack for some of the entries"
         )
         problems.add(place, f"the configuration is {size:,} bytes", most)
     valid: dict[str, Value] = {}

@@ -24,7 +24,7 @@ def camel_case(name: str) -> str:
 
 
 def escape(text: str) -> str:
-    """Escape everything except printable ASCII."""
+    """Escape all characters except printable ASCII."""
     return re.sub(r"[^ -~]", lambda match: match[0].encode("unicode_escape").decode(), text)
 
 

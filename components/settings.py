@@ -118,7 +118,7 @@ class Tags:
         if len(given) > formats.MAXIMUM_TAGS:
             problems.add(
                 place,
-                f"would give the role {place.show(len(given))} tags",
+                f"would add {place.show(len(given))} tags to the role",
                 f"at most {formats.MAXIMUM_TAGS}",
             )
         first: dict[str, str] = {}

@@ -55,7 +55,7 @@ class Excess(NamedTuple):
     resource: str | None = None
     """None if no connector needs the action on any resource."""
     expected_resources: str = ""
-    """The resources on which connectors need the action; empty if unneeded or if `resource` is one."""
+    """The resources on which connectors need the action; empty if `resource` is None or one of them."""
     expected_condition: str = ""
     """The conditions (as JSON) under which connectors need the action on `resource`; empty if none."""
 
@@ -93,7 +93,7 @@ class _Grant(NamedTuple):
 
 
 def application_of(arn: str) -> Application | None:
-    """Return the application with an ARN; None for other text, such as an ARN with a wildcard."""
+    """Return the application that has an ARN; None for other text, such as an ARN with a wildcard."""
     match = _APPLICATION.expression.fullmatch(arn)
     return Application(**match.groupdict()) if match else None
 

@@ -68,7 +68,7 @@ class Finding(NamedTuple):
 
 
 def _escape(text: str) -> str:
-    """Escape everything except printable ASCII."""
+    """Escape all characters except printable ASCII."""
     return re.sub(r"[^ -~]", lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
@@ -105,7 +105,7 @@ def readable(role: Role) -> Iterator[Finding]:
 
 
 def trust_account(role: Role) -> Iterator[Finding]:
-    """Find trust policies that are not restricted to one account, or that allow another account."""
+    """Find trust policies that are not restricted to one account, or not to the role's account."""
     accounts: set[str] = set()
     for statement in trusting_statements(role.trust.document):
         given = required_values(statement, "aws:SourceAccount")
@@ -167,7 +167,7 @@ def _trusted(statement: Statement, key: str, values: Sequence[str]) -> str:
 
 
 def trust_service_alone(role: Role) -> Iterator[Finding]:
-    """Find principals except the service, and actions except AssumeRole, that a trust policy allows."""
+    """Find trust policies with principals other than the service, or actions other than AssumeRole."""
     for statement in role.trust.document.statements:
         if not statement.allows:
             continue
@@ -276,7 +276,7 @@ def undeclared(role: Role) -> Iterator[Finding]:
 
 
 def exclusive(role: Role) -> Iterator[Finding]:
-    """Find the policies that one resource of the stack adds to the role and another one removes."""
+    """Find the policies that one of the stack's resources adds to the role and another one removes."""
     for policy in role.unlisted:
         if policy.inline:
             kind, owner, property_name = "inline policy", "RolePoliciesExclusive", "policyNames"
@@ -316,7 +316,7 @@ def _removal(role: Role, policy: UndeclaredPolicy) -> str:
 
 
 def ingest(role: Role) -> Iterator[Finding]:
-    """Find indexes that are listed for BatchPutDocument, but whose applications are not."""
+    """Find indexes that are listed for BatchPutDocument without their applications."""
     resources: dict[str, str] = {}
     for policy, statement in _allowing(role, "qbusiness:batchputdocument"):
         resources |= dict.fromkeys(statement.resources.listed(), policy.urn)
@@ -449,7 +449,7 @@ RULES: Final = (
     ),
     Rule(
         "application",
-        "The role can act only on the application of its trust policy.",
+        "The role can act only on the application in its trust policy.",
         partial(permissions, "application"),
     ),
     Rule("excess", "The role has only permissions that a connector needs.", excess),

@@ -214,7 +214,7 @@ def _combinations(column: int, *buckets: str) -> list[Options]:
         options
         for chosen in itertools.product(*(choices[name] for name in Options._fields))
         for options in [Options(*chosen)]
-        # A role has no secret if the bucket is the data source. A key must encrypt one of them.
+        # A role has no secret if the bucket is the data source. A key must encrypt the secret or the bucket.
         if not (options.secret_arn and options.bucket_is_source)
         if options.secret_arn or options.bucket_is_source or not options.key_arn
         if options.network_arns or not options.deletion

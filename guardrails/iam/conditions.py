@@ -58,7 +58,7 @@ class Context(NamedTuple):
 def meets(condition: Condition, context: Context, *, variables: bool = True) -> Truth:
     """Return whether a request meets a condition.
 
-    `variables` is True if the document's Version supports policy variables, such as `${…}`.
+    `variables` is True if the document's Version supports policy variables (`${…}`).
     """
     parsed, values = parse_operator(condition.operator), context.get(condition.key)
     if parsed is None or values is None or not condition.values:

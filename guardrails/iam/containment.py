@@ -70,7 +70,7 @@ def _has_no_case(text: str) -> bool:
 def is_implied(
     strict: Sequence[Condition], lax: Sequence[Condition], covers_text: Covers = covers
 ) -> bool:
-    """Return whether every request that meets the strict conditions also meets the lax conditions."""
+    """Return whether requests that meet the strict conditions certainly meet the lax conditions."""
     present = {condition.key.lower() for condition in strict if condition.requires_key}
     return any(map(is_never_met, strict)) or all(
         wanted in strict or any(_implies(have, wanted, covers_text, present) for have in strict)

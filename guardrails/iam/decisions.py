@@ -5,7 +5,7 @@ policies, such as those of an organization, are left to IAM's simulation.
 
 The rules: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html,
 https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html, and
-https://docs.aws.amazon.com/kms/latest/developerguide/key-policies.html. No function calls AWS.
+https://docs.aws.amazon.com/kms/latest/developerguide/key-policies.html. This module does not call AWS.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -102,7 +102,7 @@ class Cause(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """A decision about a request, with the causes unless the request is allowed."""
+    """A decision on a request, with the causes unless the request is allowed."""
 
     request: Request
     policies: Applicable
@@ -129,7 +129,7 @@ _YES: Final = _Result(Truth.YES)
 
 
 def decide(request: Request, policies: Applicable) -> Decision:
-    """Return the decision about a request by all applicable policies together."""
+    """Return the decision on a request, based on all applicable policies."""
     role = _allowed(request, policies.role)
     undenied = (_undenied(request, policy) for policy in policies.every())
     result = _all(*undenied, _granted(request, policies, role))
@@ -222,13 +222,13 @@ def _result(
 
 
 def _all(*results: _Result) -> _Result:
-    """Return whether all results are yes, with the causes from all of them."""
+    """Return whether all results are yes, with the causes of all results."""
     causes = dict.fromkeys(cause for result in results for cause in result.causes)
     return _Result(every(result.truth for result in results), tuple(causes))
 
 
 def _any(*results: _Result) -> _Result:
-    """Return whether any result is yes; otherwise, keep the causes of unknown results and the last."""
+    """Return whether any result is yes; if not, keep the causes of unknown results and the last one."""
     truth = some(result.truth for result in results)
     if truth is Truth.YES:
         return _YES

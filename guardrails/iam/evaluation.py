@@ -61,7 +61,7 @@ def applies(statement: Statement, request: Request) -> Truth:
 def unknown_parts(
     statements: Iterable[Statement], request: Request
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the reasons why it is unknown whether statements apply.
+    """Return the reasons that the applicability of statements is unknown.
 
     The result contains the condition keys whose values are unknown, and the elements and operators that
     cannot be evaluated.
@@ -131,7 +131,7 @@ class _Part(NamedTuple):
 
 
 def _parts(statement: Statement, request: Request) -> Iterator[_Part]:
-    """Yield a statement's elements and conditions, and whether the request matches each of them."""
+    """Yield a statement's elements and conditions, each with the result of matching the request."""
     yield _Part("Action", _fits_action(statement.actions, request.action))
     if statement.resources.values:
         values = [each for each in statement.resources.values if not _has_early_variable(each)]
@@ -159,9 +159,9 @@ def _fits_action(actions: Patterns, action: str) -> Truth:
 
 
 def _has_early_variable(pattern: str) -> bool:
-    """Return whether an ARN has a variable before its fifth colon, so that it matches nothing.
+    """Return whether an ARN matches nothing because it has a variable before its fifth colon.
 
-    IAM does not replace variables there:
+    IAM does not replace variables before the fifth colon:
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
     """
     parts = VARIABLE.sub("$", pattern).split(":")

@@ -37,7 +37,7 @@ class Patterns(NamedTuple):
 
     values: tuple[str, ...] = ()
     negated: bool = False
-    """Whether the element means everything except the values, like NotAction."""
+    """Whether the element matches all strings except these values, like NotAction."""
     ignore_case: bool = False
     """True for actions."""
 
@@ -46,7 +46,7 @@ class Patterns(NamedTuple):
         return ("*",) if self.negated else self.values
 
     def covers(self, pattern: str) -> bool:
-        """Return whether the element certainly includes everything that the pattern matches."""
+        """Return whether the element certainly includes every string that the pattern matches."""
         if self.negated:
             return not any(overlap(value, pattern, self.ignore_case) for value in self.values)
         # Look for an identical string first, because this case is the most common and the cheapest.
@@ -55,7 +55,7 @@ class Patterns(NamedTuple):
         )
 
     def meets(self, pattern: str) -> bool:
-        """Return whether the element may include something that the pattern matches."""
+        """Return whether the element may include a string that the pattern matches."""
         if self.negated:
             return not any(covers(value, pattern, self.ignore_case) for value in self.values)
         return any(overlap(value, pattern, self.ignore_case) for value in self.values)
@@ -67,7 +67,7 @@ def is_pattern(text: str) -> bool:
 
 
 def covers(pattern: str, other: str, ignore_case: bool = False) -> bool:  # noqa: FBT001, FBT002 a detail
-    """Return whether the pattern certainly matches everything that the other pattern matches.
+    """Return whether the pattern certainly matches every string that the other pattern matches.
 
     A variable's value is unknown, so it may be any string.
     """
@@ -99,7 +99,7 @@ def overlap(one: str, other: str, ignore_case: bool = False) -> bool:  # noqa: F
     first, second = (
         VARIABLE.sub("*", pattern.lower() if ignore_case else pattern) for pattern in (one, other)
     )
-    # rows[i][j]: whether first[i:] and second[j:] can match the same string.
+    # rows[i][j] is True if first[i:] and second[j:] can match the same string.
     rows = [[False] * (len(second) + 1) for _ in range(len(first) + 1)]
     for i in range(len(first), -1, -1):
         for j in range(len(second), -1, -1):
