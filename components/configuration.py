@@ -28,8 +28,8 @@ PROTECT: Final = "protect"  # protects the stack's roles, or an entry's role, fr
 ALLOWED_ACCOUNTS: Final = "aws:allowedAccountIds"
 DEFAULT_TAGS: Final = "aws:defaultTags"
 MAXIMUM_ENTRIES: Final = 100
-# In bytes. The engine passes the configuration in one environment variable, which Linux limits to
-# 128 KiB (MAX_ARG_STRLEN).
+# The maximum size in bytes. The engine passes the configuration in one environment variable, which
+# Linux limits to 128 KiB (MAX_ARG_STRLEN).
 MAXIMUM_SIZE: Final = 100 * 1024
 
 
@@ -207,8 +207,8 @@ def _read_entries(
     ]
     if top["vpc_configuration"].given is not None and unused:
         problems.notes.append(
-            f"{key} does not apply to {', '.join(unused)}: AWS does not support a VPC for the current "
-            "version of the connector"
+            f"{key} does not apply to these entries, because the current versions of their connectors "
+            f"do not support a VPC: {', '.join(unused)}"
         )
     return roles
 

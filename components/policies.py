@@ -39,7 +39,7 @@ def role_policy(role: Role, role_name: str) -> str:
 
 
 def _statements(role: Role, role_name: str) -> Iterator[Statement]:
-    """Return the role policy's statements: AWS's, in AWS's order, and an optional additional one."""
+    """Return the role policy's statements in AWS's order, followed by an optional additional one."""
     is_source, location = role.connector.bucket_is_source, role.location
     if bucket := role.text("bucket_name").text:
         yield from _bucket_statements(role, bucket)
@@ -116,7 +116,7 @@ def _network_statements(role: Role, arns: Sequence[str]) -> Iterator[Statement]:
     network_interfaces = role.location.arn("ec2", "network-interface/*")
     tag = f"qbusiness_{role.location.account}_{role.text('application_id').id}_*"
     tagged = {"StringLike": {"aws:ResourceTag/AMAZON_Q": tag}}
-    # As on AWS's pages, two statements list `ec2:DeleteNetworkInterface`, which does nothing in them.
+    # As on AWS's pages, `ec2:DeleteNetworkInterface` is in two statements in which it has no effect.
     create_and_delete = ["ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface"]
     yield _allow("AllowsAmazonQToCreateAndDeleteNI", create_and_delete, arns)
     yield _allow(
