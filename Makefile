@@ -1,12 +1,12 @@
-# This project's commands. All of them work on a fresh machine with make, Python 3.11 or newer, and either
+# This project's commands, which all work on a fresh machine with make, Python 3.11 or newer, and either
 # the Pulumi CLI or a Go toolchain.
 
 PYTHON ?= python3
 STACK := dev
 SANDBOX = venv/bin/python -m sandbox run --
-# The policy simulator. Without npm, the tests that use it are skipped.
+# Without npm, the tests that use the policy simulator are skipped.
 NPM_PACKAGES = $(if $(shell command -v npm),tests/node_modules/.package-lock.json)
-# Lists stack files, and files of `adopt` and `assign`, that are not in Git.
+# This command lists stack files, and files of `adopt` and `assign`, that are not in Git.
 STRAY_FILES = git ls-files --others 'Pulumi.*.yaml' 'examples/*/Pulumi.*.yaml' \
 	'adopted-*' 'assigned-*' 'entries-*' 'import-*' 'restored-*' 'unfinished-*' \
 	':!Pulumi.dev.yaml' ':!*Pulumi.example.yaml' ':!Pulumi.*.deploy.yaml' 2>/dev/null | \
@@ -17,7 +17,7 @@ NOT_UNIT = --ignore=tests/engine \
 	$(addprefix --ignore=,$(shell grep -l '^pytestmark = .*slow' tests/*/test_*.py tests/*/*/test_*.py))
 ACTIONLINT = github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
-# With these, Python would not find venv/ or the modules in this directory.
+# With these variables, Python would not find venv/ or the modules in this directory.
 unexport PYTHONHOME PYTHONSAFEPATH
 
 .PHONY: help up example preview drift down roles unit test test-all check bench live live-read-only
@@ -82,7 +82,7 @@ test-all: test # the name that .ci/run uses
 check: venv/development-installed ## check format, lint, types, and workflows
 	@$(MAKE) --no-print-directory --jobs=2 --keep-going check-types check-others
 
-# Checking types takes much longer than the rest.
+# The type check takes much longer than the other checks.
 .PHONY: check-types check-others
 check-types:
 	@venv/bin/basedpyright
@@ -99,7 +99,7 @@ check-others:
 bench: venv/development-installed ## measure the start, each role, audit, and check, and write benchmarks/README.md
 	@venv/bin/python -m benchmarks
 
-live: venv/development-installed ## create, check, and delete a role on a real AWS account; asks first
+live: venv/development-installed ## create, check, and delete a role in a real AWS account, after confirmation
 	@venv/bin/python -m tests.live
 
 live-read-only: venv/development-installed ## evaluate all connectors' policies with a real AWS account; changes nothing

@@ -1,9 +1,9 @@
 """Install the packages for the Makefile's commands; the Makefile runs this script.
 
-The argument `sandbox` installs the packages for `make up` and builds the engine at the same time.
-`roles` installs the packages for `qbusiness-roles` and for CI, whose hashes are in
-requirements-locked.txt. `development` installs all packages in requirements-dev.txt. Each of them also
-creates `venv/bin/qbusiness-roles`.
+With the argument `sandbox`, the script installs the packages for `make up` and builds the engine at the
+same time. With `roles`, it installs the packages for `qbusiness-roles` and for CI, whose hashes are in
+requirements-locked.txt. With `development`, it installs all packages in requirements-dev.txt. With each
+argument, it also creates `venv/bin/qbusiness-roles`.
 
 If uv is on PATH, it installs the packages, because it is several times as fast as pip. uv's settings
 apply, such as a company's package index. If uv is not on PATH or fails, pip installs the packages with
@@ -28,7 +28,7 @@ REQUIREMENTS = {
     "roles": "requirements-locked.txt",
     "development": PINS,
 }
-FILES = (*REQUIREMENTS.values(), "requirements.txt")  # a file can include others
+FILES = (*REQUIREMENTS.values(), "requirements.txt")  # a file can include other files
 COMMAND = VENV / "bin" / "qbusiness-roles"
 COMMAND_TEXT = """\
 #!/bin/sh
@@ -79,8 +79,8 @@ def _install(purpose: str, installed: Path) -> None:
 def _create_venv() -> bool:
     """Delete venv/ if it is unusable, and create it without pip if it is missing.
 
-    It is unusable if its Python is missing, or if an installation was interrupted, which can leave a
-    partly installed package. Return whether venv/ was created.
+    The directory is unusable if its Python is missing, or if an installation was interrupted, which can
+    leave a partly installed package. Return whether venv/ was created.
     """
     if VENV.exists() and (UNFINISHED.exists() or not Path(PYTHON).exists()):
         shutil.rmtree(VENV)
@@ -93,7 +93,7 @@ def _create_venv() -> bool:
 
 
 def _with_uv(packages: list[str]) -> bool:
-    """Install the packages with uv, and return whether this succeeded; False if uv is not on PATH."""
+    """Install the packages with uv; return False if uv is not on PATH or fails."""
     uv = shutil.which("uv")
     if uv is None:
         return False
@@ -119,7 +119,7 @@ def _with_pip(packages: list[str], *, upgrade: bool) -> None:
         # First install the pinned pip, which needs half as much CPU time as the pip of Python 3.11.
         _run(*pip, "install", *options, "pip", "--constraint", PINS)
         pip = (PYTHON, "-m", "pip")
-    # Python compiles modules when they are first imported; most pulumi_aws modules never are.
+    # Python compiles modules on their first import, and most pulumi_aws modules are never imported.
     _run(*pip, "install", *options, *packages)
 
 

@@ -1,6 +1,6 @@
 """Append the commit to the version in pyproject.toml, except in a clone at the version's tag.
 
-pip compares only versions, so it would not replace an installed commit with another of the same version.
+pip compares only versions, so it would not replace a commit with another commit of the same version.
 """
 
 import re
@@ -19,7 +19,7 @@ def commit() -> str:
     """
     if not ARCHIVED.startswith("$"):
         return ARCHIVED
-    # Python 3.10 has no tomllib, and pip must be able to report there that the package requires 3.11.
+    # Python 3.10 has no tomllib, but pip must be able to report that the package requires Python 3.11.
     project = Path("pyproject.toml").read_text("utf-8")
     (version,) = re.findall('^version = "(.+)"$', project, re.MULTILINE)
     tag = f"v{version}"

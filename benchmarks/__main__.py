@@ -42,7 +42,7 @@ def main() -> None:
 
 
 def _versions() -> str:
-    """Describe the machine and the software versions."""
+    """Return a description of the machine and the software versions."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     models = (line.partition(": ")[2] for line in lines if line.startswith("model name"))
     return (

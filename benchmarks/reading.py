@@ -51,14 +51,14 @@ class _Reading(NamedTuple):
     title: str
     arguments: Sequence[str]
     data_sources: int
-    """The number of data sources, in all accounts together."""
+    """The total number of data sources in all accounts."""
     most_calls: float
     """The maximum average number of calls per data source; if there are more, the benchmark fails."""
     accounts: int = 1
 
 
 _MANY: Final = [str(int(ACCOUNT) + number) for number in range(5)]
-"""The accounts of the audit of several accounts; the first is the credentials' own."""
+"""The accounts in the audit of several accounts; the first is the credentials' account."""
 _OPTIONS: Final = [option for account in _MANY for option in ("--account", account)]
 _READINGS: Final = (
     _Reading("`audit`", ("audit", "--json"), _DATA_SOURCES, 7.2),
@@ -76,15 +76,15 @@ _READINGS: Final = (
 class _Handler(Handler):
     """Respond as AWS does for accounts in which each data source has its own secret and role.
 
-    The access key from AssumeRole is the account's ID.
+    The access key from AssumeRole contains the account's ID.
     """
 
     protocol_version = "HTTP/1.1"
-    wbufsize = -1  # one packet for each response, because a second would wait for an acknowledgment
+    wbufsize = -1  # one packet for each response; a second packet would wait for an acknowledgment
     calls: ClassVar[Counter[str]]
     lock: ClassVar[Lock] = Lock()
     data_sources: ClassVar[int]
-    """The number in each account."""
+    """The number of data sources in each account."""
 
     @property
     def account(self) -> str:
@@ -131,7 +131,7 @@ class _Handler(Handler):
 
 
 def _policy(name: str) -> str:
-    """Return the policy of the role with this name, or with this number as its end."""
+    """Return the policy of the role whose name is this text or ends with it."""
     return _POLICY.replace(SECRET_ID, f"pages-{name[-5:]}-a1B2c3")
 
 
@@ -200,7 +200,7 @@ def _allowed(call: dict[str, str]) -> str:
 
 @contextmanager
 def _served(number: int) -> Generator[tuple[str, Counter[str]]]:
-    """Serve, on loopback, accounts each of which has this number of data sources.
+    """Serve accounts on a loopback address, each account with this number of data sources.
 
     Yield the server's address and a counter of the calls that it receives, by name.
     """

@@ -20,16 +20,16 @@ from .problems import HIDDEN, Place, Problems, SettingsError, Source, camel_case
 from .rules import check_role
 from .settings import SETTINGS, Flag, Role, State, Value, is_list, is_mapping
 
-# The keys of the settings, without the project's namespace. REGION_KEY is the Region's.
+# The settings' keys, without the project's namespace. The Region's key is REGION_KEY.
 KEYS: Final = {name: camel_case(name) for name in SETTINGS if name != "region"}
 REGION_KEY: Final = "aws:region"
 DATA_SOURCES: Final = "dataSources"
-PROTECT: Final = "protect"  # from deletion: the stack's roles, or in `dataSources`, an entry's role
+PROTECT: Final = "protect"  # protects the stack's roles, or an entry's role, from deletion
 ALLOWED_ACCOUNTS: Final = "aws:allowedAccountIds"
 DEFAULT_TAGS: Final = "aws:defaultTags"
 MAXIMUM_ENTRIES: Final = 100
-# In bytes. The engine passes the configuration in one environment variable, which Linux limits to
-# 128 KiB (MAX_ARG_STRLEN).
+# The maximum size in bytes. The engine passes the configuration in one environment variable, which
+# Linux limits to 128 KiB (MAX_ARG_STRLEN).
 MAXIMUM_SIZE: Final = 100 * 1024
 
 
@@ -39,16 +39,16 @@ def config_key(name: str, prefix: str = "") -> str:
 
 
 def size_in_bytes(config: Mapping[str, str]) -> int:
-    """Return the size that a configuration has in the environment variable that the engine sets."""
+    """Return the size of a configuration in the environment variable that the engine sets."""
     return len(json.dumps(dict(config), ensure_ascii=False).encode())
 
 
 def read_key(key: str, blank: object = None, setting: str = "") -> Value:
     """Read a key with its namespace.
 
-    `blank` is the key's default in `Pulumi.yaml`, which means not set. If it is a string, the value is
-    text. Otherwise, the value is parsed as JSON, as the engine passes it; text that Python cannot parse,
-    for example because it has too many levels, is kept.
+    `blank` is the key's default in `Pulumi.yaml`, which means not set. If `blank` is a string, the value
+    is text. Otherwise, the value is parsed, because the engine passes it as JSON; text that Python
+    cannot parse, for example because it has too many levels, is returned unchanged.
     """
     namespace, _, name = key.partition(":")
     given: Any = pulumi.Config(namespace).get(name)
@@ -60,7 +60,7 @@ def read_key(key: str, blank: object = None, setting: str = "") -> Value:
 
 
 def _without_blank(given: Any, blank: object) -> Any:
-    """Return the value; None if it is "", or if it and its type equal `blank`, unlike 0 and False."""
+    """Return the value; None if it is "" or `blank`. Its type must also match, because 0 == False."""
     return None if given == "" or (given == blank and type(given) is type(blank)) else given
 
 
@@ -115,10 +115,10 @@ def read_roles(
 def _check_stack(prefix: str, top: Mapping[str, Value], problems: Problems) -> None:
     """Reject every unknown key in a namespace; check the default provider's configuration."""
     keys = [_show(key) for key in pulumi.runtime.get_config_env() if key.startswith(prefix)]
-    # A component can read its settings from the namespace `aws`, which has the Region, too.
+    # A component can read its settings from the namespace `aws`, which also contains the Region.
     known = [REGION_KEY, *(_show(prefix + key) for key in (*KEYS.values(), PROTECT, DATA_SOURCES))]
     problems.check_keys(keys, known, Place((), Source.STACK))
-    # Only for the application's account; the problems of the settings are reported later.
+    # This role provides only the application's account; problems with settings are reported later.
     located = Role("", {name: value.read(Problems()) for name, value in top.items()})
     _check_accounts(read_key(ALLOWED_ACCOUNTS), located, problems)
     _check_tags(top["tags"], problems)
@@ -155,7 +155,7 @@ def _check_accounts(value: Value, role: Role, problems: Problems) -> None:
 
 
 def _check_tags(tags: Value, problems: Problems) -> None:
-    """Reject `aws:defaultTags` without `tags`, and tags whose keys match default keys except for case.
+    """Reject `aws:defaultTags` without `tags`, and tag keys that differ from default keys only in case.
 
     The provider's merge is case-sensitive (`DefaultConfig.MergeTags` in internal/tags in
     terraform-provider-aws), but IAM ignores the case of keys and rejects the result:
@@ -190,7 +190,7 @@ def _read_protect(value: Value, problems: Problems) -> bool:
 def _read_entries(
     entries: Value, top: Mapping[str, Value], problems: Problems, *, protect: bool
 ) -> Sequence[Role]:
-    """Return the roles of the valid entries of `dataSources`; reject other entries and settings."""
+    """Return the roles of the valid entries of `dataSources`; reject invalid entries and settings."""
     defaults = _read_defaults(top, problems)
     roles: list[Role] = []
     for name, entry in _find_entries(entries, problems).items():
@@ -207,14 +207,14 @@ def _read_entries(
     ]
     if top["vpc_configuration"].given is not None and unused:
         problems.notes.append(
-            f"{key} does not apply to {', '.join(unused)}: AWS does not support a VPC for the current "
-            "version of the connector"
+            f"{key} does not apply to these entries, because the current versions of their connectors "
+            f"do not support a VPC: {', '.join(unused)}"
         )
     return roles
 
 
 def _find_entries(value: Value, problems: Problems) -> Mapping[str, Value]:
-    """Return the entries that are objects with valid names; reject the others, and `dataSources`."""
+    """Return the entries that are objects with valid names; reject other entries and values."""
     place, given = value.place, value.given
     expected = "an object that maps each data source's name to its settings"
     size = size_in_bytes(pulumi.runtime.get_config_env())
@@ -232,12 +232,12 @@ def _find_entries(value: Value, problems: Problems) -> Mapping[str, Value]:
     elif not is_mapping(given):
         problems.add_type(place, given, "an object", expected)
     elif len(given) > MAXIMUM_ENTRIES:
-        most = f"at most {MAXIMUM_ENTRIES}; use another stack for the rest"
+        most = f"at most {MAXIMUM_ENTRIES}; use another stack for the other entries"
         problems.add(place, f"has {len(given)} entries", most)
     elif size > MAXIMUM_SIZE:
         most = (
             f"at most {MAXIMUM_SIZE:,} bytes, because the engine passes the configuration in one "
-            "environment variable; use another stack for the rest"
+            "environment variable; use another stack for some of the entries"
         )
         problems.add(place, f"the configuration is {size:,} bytes", most)
     valid: dict[str, Value] = {}
@@ -258,14 +258,14 @@ def _read_defaults(top: Mapping[str, Value], problems: Problems) -> Mapping[str,
     """
     for name, value in top.items():
         if SETTINGS[name].scope == "entry" and value.given is not None:
-            # Removing the setting without moving it could take permissions from a role in use.
+            # If users removed the setting instead of moving it, a role in use could lose permissions.
             expected = f"{DATA_SOURCES}.NAME.{KEYS[name]}, as in docs/data-sources.md"
             problems.add(value.place, "is a setting for a single data source", expected)
     return {name: it.read(problems) for name, it in top.items() if SETTINGS[name].scope != "entry"}
 
 
 def _read_entry(entry: Value, defaults: Mapping[str, Value], problems: Problems) -> dict[str, Value]:
-    """Return one entry's settings, including those that it inherits; reject invalid keys and null."""
+    """Return one entry's settings, including those that it inherits; reject invalid keys and nulls."""
     given, place = entry.given, entry.place
     of_stack = [config_key(name) for name in SETTINGS if SETTINGS[name].scope == "stack"]
     known = [key for key in (*KEYS.values(), PROTECT) if key not in of_stack]
@@ -278,7 +278,7 @@ def _read_entry(entry: Value, defaults: Mapping[str, Value], problems: Problems)
     values = {name: _read_setting(name, entry, defaults) for name in SETTINGS}
     default, own = defaults["tags"], values["tags"]
     if is_mapping(own.given):
-        # The entry's tags are added to those at the top level, and are secret if those are.
+        # The entry's tags are added to the top-level tags, and are secret if the top-level tags are.
         place = own.place._replace(is_secret=default.place.is_secret)
         inherited: Mapping[str, Any] = default.given if default.state is State.VALID else {}
         values["tags"] = Value(place, {**inherited, **own.given})

@@ -95,7 +95,7 @@ class ConnectorRole(pulumi.ComponentResource):
         added outside the stack (`force_detach_policies`).
 
         Raises SettingsError for invalid settings before anything is registered. Problems with Outputs,
-        or with the provider's account or Region, are raised later, but before the role is created.
+        or with the provider's account or Region, are reported later, but before the role is created.
         """
         self._declare(read_role(name, args, Source.PYTHON), opts)
 
@@ -103,7 +103,7 @@ class ConnectorRole(pulumi.ComponentResource):
     def from_inputs(
         cls, name: str, inputs: Mapping[str, Any], opts: pulumi.ResourceOptions | None = None
     ) -> "ConnectorRole":
-        """Declare the role with a package's inputs: the arguments, with their names in camel case."""
+        """Declare the role with a package's inputs, which are the arguments in camel case."""
         return cls._of(read_role(name, inputs, Source.PACKAGE), opts)
 
     @classmethod
@@ -117,11 +117,11 @@ class ConnectorRole(pulumi.ComponentResource):
     ) -> "ConnectorRole":
         """Declare the role with the settings in the stack's configuration.
 
-        `config` is the namespace, by default the project's. The Region comes from `aws:region`. With
-        `reject_unknown_keys`, for a program that owns the whole stack, keys in the namespace that are
-        not settings are rejected, and the default provider's configuration is also checked.
+        `config` is the namespace, by default the project's. The Region comes from `aws:region`. For a
+        program that owns the whole stack, `reject_unknown_keys` rejects keys in the namespace that are
+        not settings, and also checks the default provider's configuration.
 
-        Raises SettingsError, with the invalid keys and how to fix each problem, as the constructor does.
+        Raises SettingsError as the constructor does; the message includes a fix for each problem.
         """
         read = configuration.read_roles(config, owns_stack=reject_unknown_keys, only=name)
         return cls._all(*read, opts)[name]
@@ -140,7 +140,7 @@ class ConnectorRole(pulumi.ComponentResource):
         entry, so if you rename an entry, the next update deletes its role and creates another one.
         Returns the components by name.
 
-        Raises SettingsError, with the problems in all entries, as the constructor does.
+        Raises SettingsError as the constructor does; the message lists the problems in all entries.
         """
         return cls._all(*configuration.read_roles(config, owns_stack=reject_unknown_keys), opts)
 
@@ -156,7 +156,7 @@ class ConnectorRole(pulumi.ComponentResource):
 
     @classmethod
     def _of(cls, settings: Role, opts: pulumi.ResourceOptions | None) -> "ConnectorRole":
-        """Declare the role with settings that have been read, unlike the constructor."""
+        """Declare the role with settings that, unlike the constructor's, have already been read."""
         component = cls.__new__(cls)
         component._declare(settings, opts)  # noqa: SLF001 of its own class
         return component
@@ -184,8 +184,8 @@ class ConnectorRole(pulumi.ComponentResource):
             force_detach_policies=True,
             opts=pulumi.ResourceOptions(
                 parent=self,
-                # The provider computes these two properties from others, and the engine does not mark
-                # them as secret. Any Output might be secret, which is not known here.
+                # The provider computes these two properties from other properties, and the engine does
+                # not mark them as secret. Any Output might be secret, because its mark is not known yet.
                 additional_secret_outputs=["inlinePolicies", "tagsAll"]
                 if settings.unknown or settings.are_secret(SETTINGS)
                 else None,
@@ -201,7 +201,7 @@ class ConnectorRole(pulumi.ComponentResource):
             document = complete.apply(role_policy)
         else:
             # The policy contains the role's ARN. In a new role's preview, the name is known but
-            # `role.arn` is not. Without `run_with_unknowns`, a secret policy would lose its mark.
+            # `role.arn` is not. Without `run_with_unknowns`, a secret policy would lose its secrecy.
             document = complete.apply(
                 lambda found: role.name.apply(
                     lambda role_name: role_policy(found, role_name), run_with_unknowns=True
@@ -212,8 +212,8 @@ class ConnectorRole(pulumi.ComponentResource):
             name=POLICY_NAME,
             role=role.name,
             policy=document,
-            # Because the name is fixed, the old policy would by default be deleted before the new one is
-            # created. A role that is being replaced but is still in use would lose its policy too soon.
+            # Because the name is fixed, Pulumi would by default delete the old policy first. A role that
+            # is being replaced but is still in use would then lose its policy too soon.
             opts=pulumi.ResourceOptions(parent=self, delete_before_replace=False),
         )
         if exclusive:
@@ -231,8 +231,8 @@ class ConnectorRole(pulumi.ComponentResource):
                 opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
             )
         # The ARN resolves once the policy is in place. `role.arn` is secret if the role has a secret
-        # argument, or had one in an earlier update. `unsecret` removes the mark: a name is not secret,
-        # because the state's IDs contain it in any case, and neither is a path.
+        # argument, or had one in an earlier update. `unsecret` removes the mark, because neither the
+        # name, which the state's IDs contain in any case, nor the path is secret.
         self.role_arn = policy.id.apply(lambda _: pulumi.Output.unsecret(role.arn))
         self.role_name = role.name
         self.register_outputs({"roleArn": self.role_arn, "roleName": self.role_name})
@@ -240,8 +240,8 @@ class ConnectorRole(pulumi.ComponentResource):
     def _complete(self, settings: Role) -> pulumi.Output[Role]:
         """Return the settings with the provider's location and the values of Outputs.
 
-        In a preview, some of these may still be unknown. The Output fails with SettingsError if they
-        show new problems.
+        In a preview, some values may still be unknown. The Output fails with SettingsError if the known
+        values cause new problems.
         """
 
         def complete(found: Any, values: Any, are_secret: Any) -> Role:
@@ -253,29 +253,29 @@ class ConnectorRole(pulumi.ComponentResource):
             return role
 
         location, outputs = _look_up(self), settings.unknown
-        if not outputs:  # the same with fewer Outputs, because each takes time
+        if not outputs:  # the same result with fewer Outputs, because each Output takes time
             return location.apply(lambda found: complete(found, {}, {}), run_with_unknowns=True)
-        # `apply` gets only the values, but messages must hide the secret ones.
+        # `apply` receives only the values, but messages must hide secret values.
         are_secret = {name: pulumi.Output.from_input(it).is_secret() for name, it in outputs.items()}
         # If one setting is secret, `Output.all` would make both policies secret. Remove the mark here;
-        # `_document` puts it on the policies that depend on a secret setting.
+        # `_document` marks only the policies that depend on a secret setting.
         known = pulumi.Output.unsecret(pulumi.Output.all(location, outputs, are_secret))
         return known.apply(lambda found: complete(*found), run_with_unknowns=True)
 
 
-# The location of each provider, asked once; the key for the default provider is the stack.
+# The location of each provider, which is looked up only once. The default provider's key is the stack.
 _LOCATIONS: Final[WeakKeyDictionary[pulumi.Resource, pulumi.Output[Location]]] = WeakKeyDictionary()
 
 
 def _look_up(component: pulumi.Resource) -> pulumi.Output[Location]:
-    """Return the partition, Region, and account of a component's provider; ask each provider once.
+    """Return the partition, Region, and account of a component's provider; query each provider once.
 
     During a preview, the engine returns no result for a provider whose configuration is unknown
-    (`provider.Invoke` in pkg/resource/plugin); the Output is then unknown. If the call fails, the Output
+    (`provider.Invoke` in pkg/resource/plugin), so the Output is unknown. If the call fails, the Output
     fails with a RunError, which Pulumi shows without a traceback.
     """
     provider = component.get_provider("aws:index/getCallerIdentity:getCallerIdentity")
-    # In a component package, the program, and so its stack, runs in another process.
+    # A component package has no stack resource, because the program runs in another process.
     asked = provider or pulumi.runtime.get_root_resource() or component
     if asked not in _LOCATIONS:
         options = pulumi.InvokeOutputOptions(parent=component)
@@ -301,10 +301,10 @@ def _fail(error: Exception) -> NoReturn:
 def _document(
     role: Role, settings: Collection[str], render: Callable[[Role], str], *, known: bool = True
 ) -> Any:
-    """Return a policy: unknown if one of its settings is, and secret if one of them is.
+    """Return a policy, which is unknown or secret if one of its settings is.
 
-    The credentials must be known, too, because until then, their account has not been compared with the
-    application's.
+    The credentials' account must also be known, because an unknown account has not been compared with
+    the application's account.
     """
     known = (
         known
@@ -327,8 +327,8 @@ def _as_role_input(value: Value) -> Any:
 def _make_removal_hooks(component: pulumi.Resource) -> list[pulumi.ResourceHookBinding]:
     """Return hooks for the role and its exclusive policies, which warn unless the role is new.
 
-    Without the warning, a preview would show only that two resources will be created. It would not
-    mention the policies from outside the stack that the role loses.
+    Without the warning, a preview would show only that two resources will be created. It would not show
+    that the role will lose the policies that were added outside the stack.
     """
     new: list[pulumi.ResourceHookArgs] = []
 
@@ -341,7 +341,7 @@ def _make_removal_hooks(component: pulumi.Resource) -> list[pulumi.ResourceHookB
                 component,
             )
 
-    # A hook's name must be unique, even across a package's processes. Previews do not store it.
+    # A hook's name must be unique, even across a package's processes. Previews do not store the name.
     options = pulumi.ResourceHookOptions(on_dry_run=True)
     # The exclusive policies depend on the role, so `new.append` runs before `warn`.
     hooks = [pulumi.ResourceHook(str(uuid4()), each, options) for each in (new.append, warn)]

@@ -32,7 +32,7 @@ class Connector(NamedTuple):
     title: str
     types: str  # `type` in CreateDataSource's configuration, separated by spaces, newest first
     secret: Need  # with the credentials for the data source
-    bucket: Need  # if required, the data source; otherwise, it has files that the data source uses
+    bucket: Need  # if required, it is the data source; otherwise, it has files for the data source
     vpc: Need
     status: Status
 
@@ -43,7 +43,7 @@ class Connector(NamedTuple):
 
     @property
     def label(self) -> str:
-        """The connector, as messages about its requirements name it."""
+        """The connector's label in messages about its requirements."""
         return f"the {self.name} connector (see {self.page})"
 
     @property
@@ -109,7 +109,7 @@ _TABLE: Final = (
     ("zendesk",                        "Zendesk",                               "ZENDESK",                   _YES,      _NO,       _OPTIONAL, _SUPPORTED),
 )
 # fmt: on
-# By name: every connector that has an IAM role page.
+# The connectors that have an IAM role page, by name.
 CONNECTORS: Final[Mapping[str, Connector]] = {row[0]: Connector(*row) for row in _TABLE}
 DEFAULT: Final = "aem-cloud"
 # Stands in for an invalid connector, whose needs are not known.
@@ -117,5 +117,5 @@ ANY: Final = Connector("", "", "", _OPTIONAL, _OPTIONAL, _OPTIONAL, _SUPPORTED)
 
 
 def find_connector(name: object) -> Connector:
-    """Return the connector with a name, by default DEFAULT; ANY if the name is invalid."""
+    """Return the connector with a name; DEFAULT if the name is blank, and ANY if it is invalid."""
     return CONNECTORS.get(name or DEFAULT, ANY) if isinstance(name, str | None) else ANY

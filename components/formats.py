@@ -20,7 +20,7 @@ class Location(NamedTuple):
     account: str = ""
 
     def arn(self, service: str, resource: str, account: str = "") -> str:
-        """Return the ARN of a resource in this location, or in another account's part of it."""
+        """Return the ARN of a resource in this location, or in another account but the same Region."""
         return f"arn:{self.partition}:{service}:{self.region}:{account or self.account}:{resource}"
 
 
@@ -28,7 +28,7 @@ NOWHERE: Final = Location()
 
 
 class Text(NamedTuple):
-    """Valid text, and the parts of it that its format's pattern names; "" for other parts."""
+    """Valid text, and its parts: the named groups of its format's pattern. A missing part is ""."""
 
     text: str = ""
     id: str = ""  # the end of an ARN, or the whole text if it is just an ID
@@ -38,7 +38,7 @@ class Text(NamedTuple):
 
 
 class Format(NamedTuple):
-    """The format of a text, which is the most common kind of value in a setting."""
+    """The format of text, the most common kind of value in a setting."""
 
     name: str
     pattern: str  # matches an entire valid text; its named groups are fields of Text
@@ -161,7 +161,7 @@ SECURITY_GROUP: Final = Format(
     "sg- and 8 or 17 hexadecimal digits",
     "SECURITY_GROUP_ID",
 )  # https://docs.aws.amazon.com/amazonq/latest/api-reference/API_DataSourceVpcConfiguration.html
-# Resources in the ingest statement: as on AWS's current page (the default), or as on an older page.
+# The ingest statement has the resources from AWS's current page (the default) or from an older page.
 INGEST_SCOPES: Final = ("applicationAndIndex", "index")
 INGEST_SCOPE: Final = _one_of("an ingest scope", INGEST_SCOPES, "INGEST_SCOPE")
 MAXIMUM_ROLE_NAME_LENGTH: Final = 64
@@ -181,7 +181,7 @@ COMPONENT_NAME: Final = Format(
     f"{_ENTITY_NAME}{{1,{MAXIMUM_COMPONENT_NAME_LENGTH}}}",
     f"a component name of 1 to {MAXIMUM_COMPONENT_NAME_LENGTH} letters, digits, and _+=,.@-",
 )
-# An entry's name is its component's. In Pulumi's stack files, the key `secure` marks a secret.
+# An entry's name is also its component's name. In Pulumi's stack files, the key `secure` marks a secret.
 ENTRY_NAME: Final = Format(
     "a valid data source name",
     rf"(?!secure\Z)[a-z][a-z0-9-]{{0,{MAXIMUM_COMPONENT_NAME_LENGTH - 1}}}",
@@ -226,8 +226,8 @@ SUPPORTED_REGIONS: Final = ("us-east-1", "us-west-2", "eu-west-1", "ap-southeast
 MAXIMUM_SECURITY_GROUPS: Final = 10
 MAXIMUM_CONSOLE_SUBNETS: Final = 6
 MAXIMUM_TAGS: Final = 50
-# The Amazon Q Business console lists only roles with one of these in their names.
+# The Amazon Q Business console lists only roles with one of these words in their names.
 LISTED_NAMES: Final = ("qbusiness", "QBusiness")
-# The size of all of a role's inline policies together, in characters without whitespace. This quota
-# cannot be increased: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+# The maximum total size of a role's inline policies, in characters without whitespace. This quota cannot
+# be increased: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 MAXIMUM_INLINE_SIZE: Final = 10_240

@@ -1,8 +1,8 @@
 """Render the trust policy and the role policy of a connector role.
 
 Most statements come from the AWS page "IAM role for Amazon Q AEM (Cloud) connector"; those for an S3
-bucket come from other connectors' pages. docs/permissions.md has the reason for each statement, and the
-differences from AWS's pages:
+bucket come from other connectors' pages. docs/permissions.md explains each statement and the differences
+from AWS's pages:
 https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/iam-roles.html
 """
 
@@ -33,13 +33,13 @@ def trust_policy(role: Role) -> str:
 def role_policy(role: Role, role_name: str) -> str:
     """Return the role policy as deterministic JSON; its settings must be known.
 
-    The role's name is only in the policy of a role that can pass itself.
+    Only the policy of a role that can pass itself contains the role's name.
     """
     return _document([*_statements(role, role_name)])
 
 
 def _statements(role: Role, role_name: str) -> Iterator[Statement]:
-    """Return the role policy's statements in AWS's order, then an optional one not on AWS's pages."""
+    """Return the role policy's statements in AWS's order, followed by an optional additional one."""
     is_source, location = role.connector.bucket_is_source, role.location
     if bucket := role.text("bucket_name").text:
         yield from _bucket_statements(role, bucket)
@@ -116,7 +116,7 @@ def _network_statements(role: Role, arns: Sequence[str]) -> Iterator[Statement]:
     network_interfaces = role.location.arn("ec2", "network-interface/*")
     tag = f"qbusiness_{role.location.account}_{role.text('application_id').id}_*"
     tagged = {"StringLike": {"aws:ResourceTag/AMAZON_Q": tag}}
-    # As on AWS's pages, two statements list `ec2:DeleteNetworkInterface`, which has no effect there.
+    # As on AWS's pages, `ec2:DeleteNetworkInterface` is in two statements in which it has no effect.
     create_and_delete = ["ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface"]
     yield _allow("AllowsAmazonQToCreateAndDeleteNI", create_and_delete, arns)
     yield _allow(

@@ -1,6 +1,6 @@
-"""Describe where a value is set, and collect the problems with values for one message.
+"""Describe the place where a value is set, and collect the problems with values for one message.
 
-No message shows a secret value, or anything that adds a line to the message or controls a terminal.
+Messages hide secret values, and escape line breaks and terminal control characters.
 """
 
 import json
@@ -24,7 +24,7 @@ def camel_case(name: str) -> str:
 
 
 def escape(text: str) -> str:
-    """Escape everything except printable ASCII."""
+    """Escape all characters except printable ASCII."""
     return re.sub(r"[^ -~]", lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
@@ -51,15 +51,15 @@ def show_path(path: tuple[str | int, ...]) -> str:
 def stack_name() -> str:
     """Return the stack's name for a command, with its organization if the backend is Pulumi Cloud.
 
-    In Pulumi Cloud, a name without one refers to the user's default organization (`ParseStackReference`
-    in pkg/backend/httpstate). In other backends, the organization's name is always "organization".
+    In Pulumi Cloud, a name without an organization refers to the user's default organization
+    (`ParseStackReference` in pkg/backend/httpstate). Other backends always use the name "organization".
     """
     organization, name = pulumi.get_organization(), pulumi.get_stack()
     return name if organization in (None, "", "organization") else f"{organization}/{name}"
 
 
 class Source(Enum):
-    """What sets a value, which determines the spelling of the settings' names."""
+    """The source of a value, which determines the spelling of the settings' names."""
 
     PYTHON = "a program's arguments"
     PACKAGE = "a package's inputs"
@@ -81,7 +81,7 @@ class Place(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The path, as messages show it."""
+        """The path as shown in messages."""
         return show_path(self.path)
 
     def part(self, key: str | int) -> "Place":
@@ -89,7 +89,7 @@ class Place(NamedTuple):
         return self._replace(path=(*self.path, key))
 
     def entry(self, key: str | int) -> "Place":
-        """Return the place of an entry; a secret value's keys are secret, too, and left out."""
+        """Return the place of an entry, without its key if the value is secret."""
         return self._replace(is_hidden_entry=True) if self.is_secret else self.part(key)
 
     def show(self, value: object) -> str:
@@ -97,13 +97,13 @@ class Place(NamedTuple):
         return self.hide(quote(value))
 
     def hide(self, text: str) -> str:
-        """Return text that is derived from this value; HIDDEN if the value is secret."""
+        """Return text that is derived from this value, or HIDDEN if the value is secret."""
         return HIDDEN if self.is_secret else text
 
     def fix(self, verb: str = "", value: str = "") -> str:
         """Return the command that sets or removes (`rm`) a value at the top level of a stack.
 
-        For an entry, or without a verb, return where to edit the value; outside a stack, return nothing.
+        For an entry, or without a verb, return an instruction to edit the file; outside a stack, "".
         """
         if self.source is not Source.STACK:
             return ""
@@ -117,19 +117,19 @@ class Problem(NamedTuple):
     """A problem with a value."""
 
     place: Place
-    given: str  # why the value was rejected, usually with the value
+    given: str  # the reason for the rejection, usually with the value
     expected: str
-    fix: str  # a command, or where to edit the value; empty outside a stack's configuration
+    fix: str  # a command or an instruction to edit a file; empty outside a stack's configuration
 
 
 class SettingsError(pulumi.RunError):
     """Raised when settings are invalid; Pulumi shows the message without a traceback."""
 
     def __init__(self, problems: Collection[Problem], component: str | None = None) -> None:
-        """List all problems of a component, by its name; or without one, of a stack."""
+        """List all problems with a component, or, without its name, with a stack."""
         self.problems = tuple(problems)
         owner = f" for {quote(component)}" if component else ""
-        which = "its role was not" if component else "no role was"  # the program may have created others
+        which = "its role was not" if component else "no role was"  # other roles may have been created
         lines = [
             (
                 f"invalid configuration{owner}: {len(problems)} error{'s' * (len(problems) > 1)}; "
@@ -163,7 +163,7 @@ class Problems:
         self.found += [each for each in problems if each not in self.found]
 
     def check_keys(self, keys: Iterable[object], known: Collection[str], at: Place) -> None:
-        """Reject each key of the object at a place that is not known; suggest similar keys."""
+        """Reject the unknown keys of the object at a place, and suggest similar keys."""
         for key in [key for key in keys if key not in known]:
             name = key if isinstance(key, str) else quote(key)
             near = [] if at.is_secret else similar(name, known)
@@ -173,7 +173,7 @@ class Problems:
 
 
 def similar(given: str, names: Collection[str]) -> list[str]:
-    """Return the names that begin with the given one or are its beginning, or else the closest one."""
+    """Return the names that extend or abbreviate the given name, or else the most similar name."""
     # The comparison ignores case and namespaces.
     begin = given.rpartition(":")[2].lower()
     compared = {each.rpartition(":")[2].lower(): each for each in names}

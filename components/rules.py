@@ -21,7 +21,7 @@ _SHORTEST: Final = Location("aws", "us-east-1", "000000000000")
 
 
 def check_presence(role: Role, problems: Problems) -> None:
-    """Reject a required setting that is not set, and an Output for one that must be plain."""
+    """Reject a missing required setting, and an Output in a setting that must be plain."""
     needs = role.connector.needs
     for name, value in role.values.items():
         setting, place, state = SETTINGS[name], value.place, value.state
@@ -59,7 +59,7 @@ def check_requirements(role: Role, problems: Problems) -> None:
     for name, other, reason in requirements:
         value, required, need = role.values[name], role.values[other], role.connector.needs.get(other)
         is_missing = required.state in (State.UNSET, State.UNSUPPORTED)
-        # If a required setting is missing, `check_presence` rejects that.
+        # `check_presence` reports a missing required setting.
         if value.parsed and is_missing and need is not Need.REQUIRED:
             # If the other setting is not supported, the only fix is to remove this one.
             other_name = "" if need is Need.NOT_SUPPORTED else f"{required.place.name}, or "
@@ -96,7 +96,7 @@ def check_region(role: Role, problems: Problems) -> None:
 def check_arns(role: Role, problems: Problems) -> None:
     """Reject values whose partition, Region, or account differs from the application's.
 
-    AWS managed policies belong to no account.
+    AWS managed policies do not belong to an account.
     """
     texts = [(it.place, it.parsed) for it in role.values.values() if isinstance(it.parsed, Text)]
     for place, text in [*texts, *(each for listed in role.vpc.values() for each in listed)]:
@@ -124,8 +124,8 @@ def check_secret(role: Role, problems: Problems) -> None:
 def check_key(role: Role, problems: Problems) -> None:
     """Check the key of a secret or bucket in another account.
 
-    Such a secret needs a customer managed key, but such a bucket does not. A key ID causes a warning,
-    because it contains no account.
+    A secret in another account needs a customer managed key, but a bucket does not. A key ID causes a
+    warning, because it does not contain an account.
     """
     of_bucket = role.connector.bucket_is_source
     name, encrypted = ("bucket_account_id", "bucket") if of_bucket else ("secret_id", "secret")
@@ -152,7 +152,7 @@ def check_key(role: Role, problems: Problems) -> None:
 def check_role_name(role: Role, problems: Problems) -> None:
     """Warn about a role name that the console does not list.
 
-    If it is not set, reject a component's name from which no role name can be derived.
+    If the role name is not set, reject a component's name from which no role name can be derived.
     """
     value, name = role.values["role_name"], role.text("role_name").text
     place = value.place
@@ -183,10 +183,10 @@ def check_subnets(role: Role, problems: Problems) -> None:
 
 
 def check_size(role: Role, problems: Problems) -> None:
-    """Reject a role policy that is too long for IAM; only a long list of subnets can cause this.
+    """Reject a role policy that is too long for IAM, which only a long list of subnets can cause.
 
-    Until the provider's location is known, the shortest one counts, because a policy that may turn out
-    to be short enough is not rejected. An automatic role name counts with its maximum length.
+    Until the provider's location is known, assume the shortest location, so that a policy that may turn
+    out to be short enough is not rejected. Assume that an automatic role name has the maximum length.
     """
     if problems.found or len(role.vpc.get("subnet_ids", ())) <= formats.MAXIMUM_CONSOLE_SUBNETS:
         return
@@ -220,7 +220,7 @@ RULES: Final = (
 
 
 def check_role(role: Role, problems: Problems) -> Role:
-    """Return the role with all values read, and the warnings about them; add this role's problems."""
+    """Return the role with all values read and with its warnings; add its problems to `problems`."""
     own = Problems()
     needs = role.connector.needs
     values = {
@@ -256,7 +256,7 @@ def resolve_role(
 ) -> Role:
     """Return a checked role with the provider's location and the values of its Outputs.
 
-    Raises SettingsError for problems with them.
+    Raises SettingsError for problems with these values.
     """
     known = {
         name: Value(role.values[name].place._replace(is_secret=are_secret[name]), as_input(value))
@@ -278,9 +278,9 @@ def render(
 ) -> tuple[str, str, Sequence[str]]:
     """Return a role's trust policy, its role policy, and the warnings about its settings, for tools.
 
-    `name` is the component's. The settings are plain values, with the names that the source has.
-    `caller` completes the application's location, as the provider's does. Raises SettingsError for
-    settings that the component rejects.
+    `name` is the component's name. The settings are plain values, with their names as in `source`.
+    `caller` completes the application's location, as the provider's location does in a program. Raises
+    SettingsError for settings that the component rejects.
     """
     role = read_role(name, settings, source, caller)
     return policies.trust_policy(role), policies.role_policy(role, role_name), role.warnings

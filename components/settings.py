@@ -1,4 +1,4 @@
-"""Define the settings of a connector role: their kinds, one table, and the settings of one role."""
+"""Define a connector role's settings: their kinds, a table of all settings, and one role's values."""
 
 import inspect
 from collections.abc import Collection, Mapping, Sequence
@@ -38,8 +38,8 @@ def has_unknown(value: object) -> bool:
 
 
 # A kind's `blank` value is the default in `Pulumi.yaml`, which means not set. `read` returns a value as
-# rules and policies use it, or rejects it and returns None. In an object or a list, it rejects invalid
-# entries, skips unknown ones, and returns the others.
+# rules and policies use it, or rejects it and returns None. In an object or a list, `read` rejects
+# invalid entries, skips unknown entries, and returns the other entries.
 
 
 class Flag:
@@ -83,7 +83,7 @@ class Vpc:
     def read(self, given: object, place: Place, problems: Problems) -> Mapping[str, Texts] | None:
         """Return the valid entries of each list, by its name in VpcConfiguration.
 
-        Warn about more subnets than the console accepts.
+        Reject more security groups than Amazon Q Business accepts.
         """
         keys = {name: place.source.spell(name) for name in self.lists}
         if not is_mapping(given):
@@ -118,7 +118,7 @@ class Tags:
         if len(given) > formats.MAXIMUM_TAGS:
             problems.add(
                 place,
-                f"would give the role {place.show(len(given))} tags",
+                f"would add {place.show(len(given))} tags to the role",
                 f"at most {formats.MAXIMUM_TAGS}",
             )
         first: dict[str, str] = {}
@@ -146,19 +146,19 @@ class Setting(NamedTuple):
     """A setting of a connector role."""
 
     kind: Format | Flag | Vpc | Tags
-    # In a stack with `dataSources`: only at the top level, at the top level as a default for entries, or
-    # only in an entry.
+    # The setting's place in a stack with `dataSources`: only the top level; an entry, with the top level
+    # as its default; or only an entry.
     scope: Literal["stack", "default", "entry"] = "entry"
-    required: bool = False  # for every role; a connector or a stack's configuration can require others
+    required: bool = False  # for every role; connectors and stack configuration require more settings
     # Determines which statements and resources exist. Its value must not be an Output, and previews show
     # it even if it is secret in configuration.
     structural: bool = False
     of_role: bool = False  # a property of the role
-    same_account: bool = False  # as the application; other resources may be in other accounts
+    same_account: bool = False  # must be in the application's account, unlike other resources
 
 
-# By the name in ConnectorRoleArgs, in the order in which messages list problems. Stack configuration and
-# packages use camel case.
+# All settings by their names in ConnectorRoleArgs, in the order in which messages list problems. Stack
+# configuration and packages use camel case.
 SETTINGS: Final[Mapping[str, Setting]] = {
     "region": Setting(formats.REGION, "stack"),
     "application_id": Setting(formats.APPLICATION, "stack", required=True),
@@ -192,7 +192,7 @@ class State(Enum):
     UNSET = "not set"
     UNSUPPORTED = "not supported by the connector"
     INVALID = "invalid"
-    UNKNOWN = "is, or contains, an Output or a value that becomes known only during an update"
+    UNKNOWN = "unknown, at least in part, until Outputs are resolved"
     VALID = "valid and known"
 
 
@@ -259,8 +259,8 @@ class Role:
     def location(self) -> Location:
         """The location of the application, as far as it is known.
 
-        If the application is unset, unknown, or invalid, the parts come only from other settings,
-        because its ARN may contain any location.
+        If the application is unset, unknown, or invalid, the parts come only from the settings for the
+        Region and the account, because the application's ARN may contain any location.
         """
         application = self.text("application_id")
         region, account = self.text("region").text, self.text("account_id").text
@@ -301,7 +301,7 @@ class Role:
 
 
 def as_input(value: Any, levels: int = 2) -> Any:
-    """Copy tuples into lists, and mappings into dicts, the only mappings in which Pulumi finds Outputs.
+    """Convert tuples to lists, and mappings to dicts, the only mappings in which Pulumi finds Outputs.
 
     An awaitable becomes an Output, because it can be awaited only once. Settings have at most two levels
     (a list in `vpc_configuration`); deeper values are invalid and stay as they are.

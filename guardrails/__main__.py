@@ -24,13 +24,13 @@ set_by_program: dict[str, Collection[str]] = {}
 
 
 def record(args: ResourceValidationArgs, report: ReportViolation) -> None:
-    """Record the properties that the program sets, because stack policies see only outputs."""
+    """Record the properties that the program sets, because stack policies receive only outputs."""
     del report
     set_by_program[args.urn] = frozenset(args.props)
 
 
 def validate(rule: Rule, args: StackValidationArgs, report: ReportViolation) -> None:
-    """Report each of a rule's findings about a stack's roles for the resource that has the problem."""
+    """Report each of a rule's findings about a stack's roles on the resource that has the problem."""
     config = args.get_config()
     options = {name: config[name] for name in rule.options if name in config}
     for role in find_roles(args.resources, set_by_program):

@@ -1,7 +1,7 @@
 """Find the permissions that a role's statements allow but no connector needs.
 
 `connector_policy.json` contains every permission that this project's component can grant to a role, with
-placeholders for values such as IDs, and their formats. `python -m pages` generates the file from the
+placeholders for values such as IDs and the values' formats. `python -m pages` generates it from the
 component. The policy pack runs in a separate process with its own packages and may be copied elsewhere,
 so it does not import the component.
 """
@@ -22,7 +22,7 @@ from iam.patterns import Patterns
 _FILE: Final = json.loads((Path(__file__).parent / "connector_policy.json").read_text(encoding="utf-8"))
 _PLACEHOLDER: Final = re.compile(r"\{([a-z_]+)\}")
 _SAME_KEYS: Final = {"s3:resourceaccount": "aws:ResourceAccount"}
-"""The condition keys that have the same value as another key, which the grants use.
+"""Condition keys that always have the same value as another key, and the key that the grants use.
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/amazon-s3-policy-keys.html"""
 
 
@@ -43,7 +43,7 @@ class Known(NamedTuple):
     """The role's path without its first slash, and its name; None while either is unknown."""
 
     def values(self) -> Mapping[str, str | None]:
-        """Return the values by placeholder name; None or no entry for an unknown value."""
+        """Return the values by placeholder name; an unknown value is None or has no entry."""
         of_application = self.application._asdict() if self.application else {}
         return {**of_application, "role": self.role}
 
@@ -55,9 +55,9 @@ class Excess(NamedTuple):
     resource: str | None = None
     """None if no connector needs the action on any resource."""
     expected_resources: str = ""
-    """The resources on which connectors need the action; empty if none, or if `resource` is one."""
+    """The resources on which connectors need the action; empty if `resource` is None or one of them."""
     expected_condition: str = ""
-    """The conditions, as JSON, under which connectors need the action on `resource`; else empty."""
+    """The conditions (as JSON) under which connectors need the action on `resource`; empty if none."""
 
 
 class _Pattern(NamedTuple):
@@ -69,8 +69,8 @@ class _Pattern(NamedTuple):
     def covers(self, text: str, known: Known) -> bool:
         """Return whether this pattern, with the known values filled in, covers an IAM pattern.
 
-        A placeholder for an unknown role covers nothing. Any other unknown value can be any text in its
-        format.
+        A placeholder for an unknown role covers nothing. A placeholder for any other unknown value
+        covers all text in its format.
         """
         match = self.expression.fullmatch(text)
         if match is None:
@@ -93,7 +93,7 @@ class _Grant(NamedTuple):
 
 
 def application_of(arn: str) -> Application | None:
-    """Return the application that an ARN names; None for other text, such as an ARN with a wildcard."""
+    """Return the application that has an ARN; None for other text, such as an ARN with a wildcard."""
     match = _APPLICATION.expression.fullmatch(arn)
     return Application(**match.groupdict()) if match else None
 

@@ -1,6 +1,6 @@
 """Find the roles that Amazon Q Business can assume, and the policies that a stack declares for them.
 
-Pulumi's stack policies see resource outputs, not declarations. For an existing role, the provider
+Pulumi's stack policies receive resource outputs, not inputs. For an existing role, the provider
 reports all of the role's policies, including policies that other tools created. Only the policies that
 the program sets count as declared.
 """
@@ -72,7 +72,7 @@ class UndeclaredPolicy(NamedTuple):
     removed: bool
     """Whether an exclusive resource in the stack, such as RolePoliciesExclusive, removes the policy."""
     listed: bool = False
-    """Whether the stack's RolePoliciesExclusive lists the policy, so that it does not remove it."""
+    """Whether the stack's RolePoliciesExclusive lists the policy and therefore keeps it."""
     size: int = 0
     """The number of characters in an inline policy, as IAM counts them; 0 for a managed policy."""
 
@@ -109,7 +109,7 @@ class Role(NamedTuple):
 
     @property
     def application(self) -> Application | None:
-        """The application in the trust policy; None unless the policy names exactly one."""
+        """The application in the trust policy; None unless the policy has exactly one application."""
         arns = {
             arn
             for statement in trusting_statements(self.trust.document)
@@ -131,9 +131,9 @@ class _Declaration(NamedTuple):
     type: str
     properties: Mapping[str, Any]
     references: Mapping[str, Sequence[str]]
-    """By property name, the URNs of the resources on which the property's value depends."""
+    """The URNs of the resources on which each property's value depends, by property name."""
     set_by_program: Collection[str]
-    """The names of properties that the program sets; the provider reports others in `properties`."""
+    """The properties that the program sets; `properties` also has properties from the provider."""
     provider: str
     """The provider's URN; empty if the resource has no provider."""
     accounts: Sequence[str]
@@ -154,8 +154,8 @@ def find_roles(
 ) -> Iterator[Role]:
     """Return the roles that trust Amazon Q Business.
 
-    These are the roles whose trust policy lets Amazon Q Business assume them, or names it in another
-    Allow statement.
+    The trust policy of such a role lets Amazon Q Business assume the role, or lists the service in
+    another Allow statement.
 
     `set_by_program` contains the properties that the program sets, by resource URN. If it is empty,
     because nothing was recorded, every property counts as set by the program.
@@ -265,7 +265,7 @@ class _Managed:
         self.by_arn = {arn: policy for policy in self.by_urn.values() if (arn := policy.text("arn"))}
 
     def attached_by(self, declaration: _Declaration) -> tuple[list[_Declaration], list[str]]:
-        """Return the policies that a resource attaches: declared ones, and the ARNs of all others."""
+        """Return the declared policies that a resource attaches, and the ARNs of its other policies."""
         name = _POLICY_PROPERTIES[declaration.type]
         arns = declaration.values(name)
         attached = {
@@ -280,9 +280,9 @@ def _group_by_role(
 ) -> Mapping[str, list[_Declaration]]:
     """Return, by role URN, the declarations that refer to the role.
 
-    They refer to it by name or, if a name is unknown, by a dependency. A stack can declare roles with
-    the same name in different accounts. A name then refers to those with the declaration's provider or,
-    if there are none, to all of them.
+    A declaration refers to a role by name or, if a name is unknown, through a dependency. If a stack
+    declares roles with the same name in different accounts, the name refers to the roles with the
+    declaration's provider or, if there are none, to all roles with the name.
 
     Role names are not case-sensitive:
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
@@ -330,7 +330,7 @@ def _role(role: _Declaration, belonging: Sequence[_Declaration], managed: _Manag
 
 
 def _account(role: _Declaration) -> str:
-    """Return a role's account, by its ARN or, before it has one, by its provider; else empty."""
+    """Return a role's account from its ARN or, without an ARN, from its provider; empty if unknown."""
     if found := _ROLE_ARN.fullmatch(role.text("arn") or ""):
         return found[1]
     return role.accounts[0] if len(role.accounts) == 1 else ""
@@ -379,7 +379,7 @@ def _kept_names(belonging: Iterable[_Declaration]) -> list[list[Any]]:
 def _managed_policies(
     role: _Declaration, belonging: Iterable[_Declaration], managed: _Managed
 ) -> tuple[list[Policy], list[Attachment], list[UndeclaredPolicy]]:
-    """Return the role's managed policies: declared by the stack, only attached by it, and all others."""
+    """Return the role's managed policies: declared, attached but not declared, and undeclared."""
     attaching = [declaration for declaration in belonging if declaration.type in _POLICY_PROPERTIES]
     if "managedPolicyArns" in role.set_by_program:
         attaching.insert(0, role)
@@ -431,6 +431,6 @@ def _unlisted_managed(belonging: Iterable[_Declaration], managed: _Managed) -> I
 
 
 def _document(properties: Mapping[str, Any], name: str, kind: Kind = Kind.IDENTITY) -> Document:
-    """Return the document in a property; unknown if the provider has not reported the property yet."""
+    """Return the document in a property, which is unknown if the provider has not reported it yet."""
     given = properties.get(name)
     return read_document(UNKNOWN if given is None else given, kind)

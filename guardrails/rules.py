@@ -68,7 +68,7 @@ class Finding(NamedTuple):
 
 
 def _escape(text: str) -> str:
-    """Escape everything except printable ASCII."""
+    """Escape all characters except printable ASCII."""
     return re.sub(r"[^ -~]", lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
@@ -105,7 +105,7 @@ def readable(role: Role) -> Iterator[Finding]:
 
 
 def trust_account(role: Role) -> Iterator[Finding]:
-    """Find trust policies that are not restricted to one account, or not to the role's."""
+    """Find trust policies that are not restricted to one account, or not to the role's account."""
     accounts: set[str] = set()
     for statement in trusting_statements(role.trust.document):
         given = required_values(statement, "aws:SourceAccount")
@@ -167,7 +167,7 @@ def _trusted(statement: Statement, key: str, values: Sequence[str]) -> str:
 
 
 def trust_service_alone(role: Role) -> Iterator[Finding]:
-    """Find principals except the service, and actions except AssumeRole, that a trust policy allows."""
+    """Find trust policies with principals other than the service, or actions other than AssumeRole."""
     for statement in role.trust.document.statements:
         if not statement.allows:
             continue
@@ -214,7 +214,7 @@ def permissions(rule: str, role: Role) -> Iterator[Finding]:
         actions: dict[Excess, list[str]] = defaultdict(list)
         for found in find_excess(statement, known):
             service = found.action.partition(":")[0].lower()
-            # `excess` reports the actions that no connector needs, and those of services without a rule.
+            # `excess` reports actions that no connector needs, and actions of services without a rule.
             responsible = _RULES_BY_SERVICE.get(service, "excess") if found.resource else "excess"
             if responsible == rule:
                 actions[found._replace(action="")].append(found.action)
@@ -276,7 +276,7 @@ def undeclared(role: Role) -> Iterator[Finding]:
 
 
 def exclusive(role: Role) -> Iterator[Finding]:
-    """Find the policies that one resource of the stack adds to the role and another one removes."""
+    """Find the policies that one of the stack's resources adds to the role and another one removes."""
     for policy in role.unlisted:
         if policy.inline:
             kind, owner, property_name = "inline policy", "RolePoliciesExclusive", "policyNames"
@@ -284,7 +284,7 @@ def exclusive(role: Role) -> Iterator[Finding]:
             kind, owner, property_name = "policy", "RolePolicyAttachmentsExclusive", "policyArns"
         yield Finding(
             policy.urn,
-            f"the stack gives the role the {kind} {policy.name}, but a {owner} removes the policy",
+            f"the stack adds the {kind} {policy.name} to the role, but a {owner} removes the policy",
             f"the policy in {property_name} of each {owner} for the role",
             f"add the policy to {property_name}. If a ConnectorRole declares the {owner}, set the "
             f"ConnectorRole's exclusivePolicies to false and declare one {owner} in the program",
@@ -301,7 +301,7 @@ def _removal(role: Role, policy: UndeclaredPolicy) -> str:
         command = f"aws iam detach-role-policy --role-name {name} --policy-arn {policy_name}"
     if policy.removed:
         return (
-            f"no change to the program: `pulumi up` removes the policy, because the stack has a "
+            f"leave the program unchanged: `pulumi up` removes the policy, because the stack has a "
             f"{resource}; a later `pulumi refresh` shows that the policy is gone"
         )
     if policy.listed:
@@ -316,7 +316,7 @@ def _removal(role: Role, policy: UndeclaredPolicy) -> str:
 
 
 def ingest(role: Role) -> Iterator[Finding]:
-    """Find indexes that are listed for BatchPutDocument, but whose applications are not."""
+    """Find indexes that are listed for BatchPutDocument without their applications."""
     resources: dict[str, str] = {}
     for policy, statement in _allowing(role, "qbusiness:batchputdocument"):
         resources |= dict.fromkeys(statement.resources.listed(), policy.urn)
@@ -376,7 +376,7 @@ def listed_name(role: Role) -> Iterator[Finding]:
             f"the Amazon Q Business console does not list the role {role.name}",
             f"a name that contains {' or '.join(LISTED_NAMES)}",
             "rename the role; if the role already exists, renaming replaces it with a new role, "
-            "so give the data source the new ARN",
+            "so set the new ARN in the data source",
         )
 
 
@@ -429,27 +429,27 @@ def _above(urn: str, number: int, message: str, maximum: int, remediation: str) 
 
 RULES: Final = (
     Rule("readable", "Every policy is a valid policy document.", readable),
-    Rule("trust-account", "The trust policy names the role's account.", trust_account),
-    Rule("trust-application", "The trust policy names one application.", trust_application),
+    Rule("trust-account", "The trust policy specifies the role's account.", trust_account),
+    Rule("trust-application", "The trust policy specifies one application.", trust_application),
     Rule("trust-service-alone", "Only Amazon Q Business can assume the role.", trust_service_alone),
     Rule(
         "secret",
-        "The policies name each secret that the role can read.",
+        "The policies specify each secret that the role can read.",
         partial(permissions, "secret"),
     ),
     Rule(
         "key",
-        "The policies name each key and restrict its use to Secrets Manager or Amazon S3.",
+        "The policies specify each key and restrict its use to Secrets Manager or Amazon S3.",
         partial(permissions, "key"),
     ),
     Rule(
         "bucket",
-        "The policies name each bucket that the role can read, and its account.",
+        "The policies specify each bucket that the role can read, and its account.",
         partial(permissions, "bucket"),
     ),
     Rule(
         "application",
-        "The role can act only on the application of its trust policy.",
+        "The role can act only on the application in its trust policy.",
         partial(permissions, "application"),
     ),
     Rule("excess", "The role has only permissions that a connector needs.", excess),

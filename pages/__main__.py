@@ -45,7 +45,7 @@ PAGES: Final[Mapping[Path, Callable[[], str]]] = {
     **{path: partial(with_version, path) for path in _WITH_VERSION},
     **{path: partial(with_number, path) for path in _WITH_NUMBER},
 }
-"""Each generated file, and the function that returns its text."""
+"""Each generated file, and the function that returns its contents."""
 
 
 def main() -> None:

@@ -68,7 +68,7 @@ def _rows(key: str, name: str, kind: str, meaning: str) -> Iterator[tuple[str, .
 
 
 def _type(key: str, declared: Mapping[str, Any]) -> str:
-    """Return a setting's type, and whether it is required."""
+    """Return a setting's type, with a note if the setting is required."""
     if "default" not in declared:
         return f"{declared['type']}, required"
     by_connector = key in (KEYS["secret_id"], KEYS["bucket_name"], KEYS["vpc_configuration"])
@@ -100,7 +100,7 @@ def _connectors() -> str:
 
 
 def _needs() -> str:
-    """Return whether connectors need a secret and a VPC, with the connectors that are exceptions."""
+    """Return the list of the connectors' needs for a secret and a VPC, with the exceptions."""
     items: list[str] = []
     for name, kind, usual in (("Secret", "secret", Need.REQUIRED), ("VPC", "vpc", Need.OPTIONAL)):
         exceptions: dict[Need, list[str]] = {}

@@ -1,4 +1,4 @@
-"""Generate what guardrails/ and examples/ci-roles/ contain of the policies of all connectors' roles.
+"""Generate the files in guardrails/ and examples/ci-roles/ that summarize all connectors' policies.
 
 The policy in guardrails/connector_policy.json has placeholders for parts of the settings' values, such as
 the ID in a secret's ARN.
@@ -28,7 +28,7 @@ def page() -> str:
 
 
 def actions() -> str:
-    """Return the text of actions.json: the actions in the policy, by service, and those of CI's audit role."""
+    """Return the text of actions.json: the policy's actions, by service, and the actions of CI's audit role."""
     every = {action for statement in _statements() for action in statement["Action"]}
     grouped = groupby(sorted(every), key=lambda action: action.partition(":")[0])
     auditing = sorted({*ACTIONS["audit"], *ACTIONS["check"]})
@@ -54,7 +54,7 @@ def _statements() -> Sequence[dict[str, Any]]:
 
 
 def _form(statement: Mapping[str, Any]) -> Iterator[object]:
-    """Yield what two statements share if they differ only in Sids and in the values of conditions."""
+    """Yield all parts of a statement except its Sid and its lists of condition values."""
     yield statement["Action"]
     yield statement["Resource"]
     for operator, keys in statement.get("Condition", {}).items():
@@ -62,7 +62,7 @@ def _form(statement: Mapping[str, Any]) -> Iterator[object]:
 
 
 def _texts() -> Iterator[tuple[str, str, Format]]:
-    """Yield the texts that are parts of role policies: their settings, their own names, and formats."""
+    """Yield the setting, name, and format of each text that is part of role policies."""
     for name, (kind, *_) in SETTINGS.items():
         if isinstance(kind, Vpc):
             yield from ((name, listed, form) for listed, form in kind.lists.items())
@@ -102,12 +102,12 @@ def _formats() -> Mapping[str, str]:
     for setting, name, form in _texts():
         parts = _parts(setting, name, form)
         formats |= {placeholder: _group(form.pattern, part) for part, placeholder in parts.items()}
-    # An optional path, without its first slash, and a name.
+    # The role is an optional path, without its first slash, and a name.
     return {**formats, "role": f"(?:{ROLE_PATH.pattern.partition('/(?:')[2]}{ROLE_NAME.pattern}"}
 
 
 def _group(pattern: str, name: str) -> str:
-    """Return the part of a regular expression in the group with a name."""
+    """Return the pattern inside a named group of a regular expression."""
     _, _, rest = pattern.partition(f"(?P<{name}>")
     depth = 1
     for end, character in enumerate(rest):

@@ -1,6 +1,6 @@
 """Generate the declarations of the settings in Pulumi.yaml.
 
-The descriptions are the docstrings in ConnectorRoleArgs, except for the keys that it does not have.
+The descriptions are the docstrings in ConnectorRoleArgs, except for keys that are not in this class.
 """
 
 from collections.abc import Mapping
@@ -57,6 +57,6 @@ def declarations() -> dict[str, Mapping[str, Any]]:
 
 
 def pulumi_yaml() -> str:
-    """Return the text of Pulumi.yaml with the declarations in place of everything from `config:` on."""
+    """Return the text of Pulumi.yaml with the current declarations in its last section, `config`."""
     before = (PROJECT / "Pulumi.yaml").read_text().partition("\nconfig:\n")[0]
     return f"{before}\n" + yaml.safe_dump({"config": declarations()}, sort_keys=False, width=_WIDTH)

@@ -43,16 +43,16 @@ ROLE: Final = f"arn:aws:iam::{ACCOUNT}:role/{ROLE_NAME}"
 
 
 class PolicyOption(NamedTuple):
-    """A setting without which the role policy lacks statements."""
+    """A setting that adds statements to the role policy."""
 
     setting: str
     statement: str
     """The Sid, without its prefix, of the statement whose resources are the values' ARNs."""
     values: Mapping[str, tuple[Any, ...]]
-    """Setting values, each followed by the ARNs that it adds to the role policy, by the text in `Options`:
-    not set, in the role's account, and, if possible, in another account, and a value of an unusual form."""
+    """Setting values by the text in `Options`, each followed by the ARNs that it adds to the role policy. The
+    first value is unset; the others are in the role's account, in another account, or in an unusual form."""
     determined: bool = True
-    """Whether a data source determines the value. Otherwise, `check` doesn't ask for these requests."""
+    """Whether a data source determines the value. Otherwise, `check` doesn't evaluate these requests."""
 
 
 _LONG_NAME: Final = f"{'a/very-long/' * 8}name-a1B2c3"
@@ -104,7 +104,7 @@ OPTIONS: Final[Mapping[str, PolicyOption]] = {
         },
     ),
 }
-"""By the field of `Options`. A bucket, the scope of ingestion, and deletion have fields of their own kinds."""
+"""The options by field of `Options`. The fields for the bucket, ingest scope, and deletion have other types."""
 _LONG_BUCKET_NAME: Final = f"{'long.bucket-name.' * 3}twelve-chars"
 
 
@@ -114,7 +114,7 @@ class Bucket(NamedTuple):
     name: str
     account: str
     is_source: bool
-    """Whether the bucket is the data source; if not, it contains files for the configuration."""
+    """Whether the bucket is the data source; if not, it contains files for the data source."""
 
 
 BUCKETS: Final = {
@@ -201,7 +201,7 @@ class Options(NamedTuple):
 
 
 def _combinations(column: int, *buckets: str) -> list[Options]:
-    """Return all valid combinations of options, with or without the values in a column of OPTIONS."""
+    """Return all valid combinations of options, each of which is unset or has the value in a column."""
     choices: dict[str, Sequence[Any]] = {
         "ingest_scope": ("applicationAndIndex", "index"),
         "deletion": (False, True),
@@ -214,7 +214,7 @@ def _combinations(column: int, *buckets: str) -> list[Options]:
         options
         for chosen in itertools.product(*(choices[name] for name in Options._fields))
         for options in [Options(*chosen)]
-        # A role has no secret if the bucket is the data source. A key must encrypt one of them.
+        # A role has no secret if the bucket is the data source. A key must encrypt the secret or the bucket.
         if not (options.secret_arn and options.bucket_is_source)
         if options.secret_arn or options.bucket_is_source or not options.key_arn
         if options.network_arns or not options.deletion
@@ -249,7 +249,7 @@ FULL_OF_SOURCE: Final = FULL._replace(secret="no secret", bucket="source")  # no
 
 
 def every_option(connector: Connector) -> Options:
-    """Return the options that give a connector's policies every statement."""
+    """Return the options with which a connector's policies have every possible statement."""
     options = FULL_OF_SOURCE if connector.bucket_is_source else FULL_WITH_FILES
     if connector.bucket is Need.NOT_SUPPORTED:
         options = FULL
@@ -276,11 +276,11 @@ class Call(NamedTuple):
     requests: tuple[Request, ...]
     allowed: bool
     deviation: str = ""
-    """How the call differs from one that a connector makes; empty if a connector makes this call."""
+    """The difference from a connector's call; empty if a connector makes this call."""
 
 
 def connector_calls(options: Options) -> list[Call]:
-    """Return the connectors' calls, and whether a role with these options must allow each of them."""
+    """Return the connectors' calls; a role with these options must allow only those with `allowed`."""
     used = _used_resources(options)
     return [
         Call(

@@ -1,11 +1,11 @@
-"""Format tables and lists in Markdown, and compact JSON for its code blocks."""
+"""Format tables and lists in Markdown, and compact JSON for code blocks."""
 
 import json
 from collections.abc import Iterable, Sequence
 from typing import Final, cast
 
 _WIDTH: Final = 116
-"""The approximate maximum length of lines of JSON, unless a single entry is longer."""
+"""The approximate maximum length of a line of JSON, unless a single entry is longer."""
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -20,7 +20,7 @@ def bullets(items: Iterable[str]) -> str:
 
 
 def compact_json(value: object, indent: str = "") -> str:
-    """Return JSON in few lines: neighboring entries share a line, and brackets have no line of their own."""
+    """Return JSON in few lines: neighboring entries share a line, and no line has only a bracket."""
     line = json.dumps(value)
     if not isinstance(value, dict | list) or (indent and len(indent) + len(line) <= _WIDTH):
         return line
@@ -35,7 +35,7 @@ def compact_json(value: object, indent: str = "") -> str:
 
 
 def _joined(entries: Sequence[str], indent: str) -> str:
-    """Join entries, putting neighbors on one line as long as they fit."""
+    """Join entries, with neighbors on the same line if they fit."""
     lines: list[str] = []
     for entry in entries:
         joined = f"{lines[-1]}, {entry}" if lines else entry

@@ -67,7 +67,7 @@ def page() -> str:
 
 
 def _own(others: Sequence[Statement]) -> Iterator[str]:
-    """Yield the statements of each connector that has statements of its own."""
+    """Yield the additional statements of each connector that has statements not in `others`."""
     for connector in CONNECTORS.values():
         _, statements = _all(connector)
         if own := [each for each in statements if each not in others]:
@@ -93,7 +93,7 @@ def connector_page(name: str) -> str:
 
 
 def _all(connector: Connector) -> Sequence[Sequence[Statement]]:
-    """Return the statements of the trust policy, and all possible ones of a connector's role policy."""
+    """Return a connector's trust policy statements, and all possible statements of its role policy."""
     options = every_option(connector)
     return _policies(connector.name, options._replace(vpc="VPC") if options.network_arns else options)
 
@@ -125,10 +125,10 @@ def _policies(connector: str, options: Options) -> list[list[Statement]]:
 
 
 def _reasons(statements: Iterable[Statement], shapes: Mapping[Options, str]) -> Iterator[str]:
-    """Return a text for each statement: the Sid, when a role has the statement, and the reason for it.
+    """Return a text for each statement: the Sid, the condition for its presence, and its reason.
 
     `shapes` maps each combination of options to a connector that accepts it. If `shapes` is empty, every
-    text says "always".
+    condition is "always".
     """
     sids = {
         shape: {each["Sid"] for each in _policies(connector, shape)[1]}

@@ -5,18 +5,18 @@ from typing import Final, NamedTuple
 
 
 class About(NamedTuple):
-    """Texts about one statement."""
+    """The page's texts about one statement."""
 
     reason: str
     risk: str = ""
     difference: str = ""
-    """How the statement differs from those on AWS's pages."""
+    """The difference from the statements on AWS's pages."""
 
 
 STATEMENTS: Final[Mapping[str, About]] = {
     "AllowsAmazonQServicePrincipal": About(
         "Let Amazon Q Business assume the role only for this application in this account.",
-        risk="**Other data sources can use the role.** The trust policy names the application, not a data source.",
+        risk="**Other data sources can use the role.** The trust policy specifies the application, not a data source.",
     ),
     "AllowsAmazonQToGetObjectfromS3": About("Read the documents in the bucket."),
     "AllowsAmazonQToGetS3Objects": About(
@@ -37,7 +37,7 @@ STATEMENTS: Final[Mapping[str, About]] = {
         "bucket is the data source, Amazon S3 for its objects.",
         risk=(
             "**With `kmsKeyId`, `kms:ViaService` matches every Region**, as in `secretsmanager.*.amazonaws.com`. "
-            "The policy still names only one key, in one Region."
+            "The policy still specifies only one key, in one Region."
         ),
         difference=(
             "**KMS key for an S3 bucket.** The two S3 pages allow `kms:Decrypt` only through Secrets Manager, which "
@@ -54,7 +54,7 @@ STATEMENTS: Final[Mapping[str, About]] = {
         ),
         difference=(
             "**Ingestion.** The pages for `webcrawler`, `smartsheet`, `s3-v1`, `s3-v2`, `googledrive-v2`, and "
-            "`onedrive-new` name only the index. The role policy also names the application, unless you set "
+            "`onedrive-new` list only the index. The role policy also lists the application, unless you set "
             "[`ingestScope: index`](configuration.md#ingestscope)."
         ),
     ),
@@ -110,4 +110,4 @@ STATEMENTS: Final[Mapping[str, About]] = {
         ),
     ),
 }
-"""By Sid, in the order in which the page lists risks and differences."""
+"""The texts by Sid, in the order in which the page lists risks and differences."""

@@ -2,7 +2,7 @@
 
 `pulumi install` reads requirements.txt, which has the package and the tested versions of its dependencies.
 CI reads requirements-locked.txt, which also has hashes. One file can't have both, because pip rejects a Git
-repository among hashes.
+repository if other requirements have hashes.
 """
 
 import re
@@ -20,14 +20,14 @@ _LOCKED_HEADER: Final = """\
 
 
 def locked() -> str:
-    """Return the pins with hashes, under the template's own header."""
+    """Return the pins with hashes, after the template's header."""
     return _LOCKED_HEADER + re.sub(r"^#.*\n", "", _LOCKED.read_text(), flags=re.MULTILINE)
 
 
 def requirements() -> str:
     """Return the pins without hashes, after the header and the package's line in the current file.
 
-    That line names the repository, which whoever publishes the package changes.
+    The package's line contains the repository's URL, which the package's publisher changes.
     """
     text = with_version(_REQUIREMENTS)
     pinned = "".join(f"{pin}\n" for pin in _PIN.findall(_LOCKED.read_text()))

@@ -29,7 +29,7 @@ _AUDIT_HEADER: Final = (
     "# Audit all data sources each week. See docs/ci.md in the package's repository.\n"
 )
 _MAKE: Final = "make roles\n"
-# The package has no hash, because it comes from Git, so pip installs it on its own. Its build gets no other packages,
+# The package has no hash, because it comes from Git, so pip installs it separately. Its build installs no packages,
 # and without an index, a version in requirements.txt that is not in requirements-locked.txt is an error.
 _INSTALL: Final = """\
 python3 -m venv venv
@@ -38,7 +38,7 @@ venv/bin/python -m pip install --no-deps --no-index --no-build-isolation --requi
 """
 _INSTALL_GUARDRAILS: Final = f"""\
 cp -r {_PACKAGE}/guardrails . && ln -s ../venv guardrails/venv
-guardrails/venv/bin/python -c 'import pulumi_policy' || {{ echo "::error::The guardrails have no packages: Pulumi would wait for them forever. requirements-locked.txt must have pulumi-policy"; exit 1; }}
+guardrails/venv/bin/python -c 'import pulumi_policy' || {{ echo "::error::The packages of the guardrails are missing, so Pulumi would wait forever. Add pulumi-policy to requirements-locked.txt"; exit 1; }}
 """
 _ISSUE: Final = (".github/issue.sh ", f"bash {_PACKAGE}/github/issue.sh ")
 _REPLACED: Final = (

@@ -9,7 +9,7 @@ from pages import PROJECT
 
 
 def with_version(path: Path) -> str:
-    """Return a file's text with the package's version in place of the one in it."""
+    """Return a file's text with its version replaced by the package's version."""
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     text = path.read_text(encoding="utf-8")
     return re.sub(
@@ -18,6 +18,6 @@ def with_version(path: Path) -> str:
 
 
 def with_number(path: Path) -> str:
-    """Return a file's text with the number of connectors in place of the one in it."""
+    """Return a file's text with its number of connectors replaced by the current number."""
     text = path.read_text(encoding="utf-8")
     return re.sub(r"\d+(?=\s+connectors\b)", str(len(CONNECTORS)), text)

@@ -31,7 +31,7 @@ class Provider(ComponentProvider):
         described = {
             "displayName": "Amazon Q Business Connector",
             "description": package["Summary"],
-            # Pulumi's registries list packages by category, and components apart from providers.
+            # Pulumi's registries list packages by category, and components separately from providers.
             "keywords": [*package["Keywords"].split(","), "category/cloud", "kind/component"],
             "license": package["License-Expression"],
         }
@@ -44,7 +44,7 @@ class Provider(ComponentProvider):
         inputs: pulumi.Inputs,
         options: pulumi.ResourceOptions | None = None,
     ) -> pulumi.provider.ConstructResult:
-        """Declare a component; it validates the names of the inputs, because Pulumi's host does not.
+        """Declare a component, which validates the inputs' names because Pulumi's host does not.
 
         Raises InputPropertiesError for invalid settings, which Pulumi shows without a traceback.
         """

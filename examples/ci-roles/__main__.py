@@ -10,7 +10,7 @@ import settings
 caller = aws.get_caller_identity()
 partition = caller.arn.split(":")[1]
 given = settings.read(partition, caller.account_id)
-# Computed before anything is created, because IAM would reject a long policy only during the update.
+# Compute the policies before anything is created; IAM would reject a long policy only in the update.
 planned = {each.name: policies.permissions(given, each) for each in given.environments}
 boundaries = {each.name: policies.boundary(each) for each in given.environments if each.reads}
 
@@ -63,10 +63,10 @@ for environment in given.environments:
         bucket_policy += policies.grants("s3", permissions.inline, arn)
         key_policy += policies.grants("kms", permissions.inline, arn)
 
-# For permissionsBoundaryArn in Pulumi.NAME.yaml.
+# Set these ARNs as permissionsBoundaryArn in Pulumi.NAME.yaml.
 pulumi.export("boundaries", {each.name: each.boundary for each in given.environments if each.boundary})
 for kind, by_environment in arns.items():
     pulumi.export(f"{kind}Roles", by_environment)
-# Add these to the policy of a bucket or key in another account.
+# Add these statements to the policy of a bucket or key in another account.
 pulumi.export("bucketPolicyStatements", bucket_policy)
 pulumi.export("keyPolicyStatements", key_policy)

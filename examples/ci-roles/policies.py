@@ -16,9 +16,9 @@ AUDIENCE: Final = "sts.amazonaws.com"
 
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 POLICY_SIZE: Final = 6_144
-"""Maximum characters of a managed policy."""
+"""The maximum number of characters in a managed policy."""
 ATTACHED_POLICIES: Final = 10
-"""Maximum managed policies of a role, unless the account has a higher quota."""
+"""The maximum number of managed policies attached to a role, unless the account has a higher quota."""
 
 READ_ROLE: Final = (
     "iam:GetRole",
@@ -42,7 +42,7 @@ GIVE_PERMISSIONS: Final = (
     "iam:PutRolePolicy",
     "iam:UpdateAssumeRolePolicy",
 )
-"""Actions that can give a role, or the caller, any permission, unless the role has a boundary."""
+"""Actions that can grant a role, or the caller, any permission, unless the role has a boundary."""
 CREATE_TAGS: Final = "ec2:CreateTags"
 ACTIONS: Final[Mapping[str, Sequence[str]]] = json.loads(
     Path(__file__).with_name("actions.json").read_text()
@@ -91,14 +91,14 @@ class Permissions(NamedTuple):
 
     inline: list[Statement]
     managed: list[list[Statement]]
-    """The statements about roles with other paths, for each managed policy."""
+    """The statements about roles with other paths, as one list for each managed policy."""
 
 
 def permissions(settings: Settings, environment: Environment) -> Mapping[str, Permissions]:
-    """Return the permissions of each of an environment's roles; raise pulumi.RunError beyond a quota."""
+    """Return the permissions of an environment's roles; raise pulumi.RunError if they exceed a quota."""
     boundary, partition = environment.boundary, environment.roles.split(":")[1]
     condition = {"StringEquals": {"iam:PermissionsBoundary": boundary}} if boundary else None
-    # The condition does not prevent removing a boundary, so if there is one, do not allow its removal.
+    # The condition does not prevent the removal of a boundary, so if there is one, do not allow removal.
     unbounded = () if boundary else ("iam:DeleteRolePermissionsBoundary",)
 
     # Do not allow iam:RemoveRoleFromInstanceProfile, which the provider calls to delete a role in an
@@ -132,7 +132,7 @@ def permissions(settings: Settings, environment: Environment) -> Mapping[str, Pe
 def _split(
     statements: Callable[[Sequence[str]], list[Statement]], environment: Environment
 ) -> list[list[Statement]]:
-    """Return the statements about an environment's other roles, for as few policies as necessary."""
+    """Return statements about an environment's other roles in as few policies as the quota allows."""
     parts: list[list[str]] = []
     for arn in environment.other_roles:
         if not parts or _size(document(statements([*parts[-1], arn]))) > POLICY_SIZE:
@@ -149,15 +149,15 @@ def _split(
 
 
 def _size(policy: Mapping[str, Any]) -> int:
-    """Return a policy's number of characters, without white space, which IAM does not count."""
+    """Return a policy's size in characters, excluding whitespace, which IAM does not count."""
     return len(json.dumps(policy, separators=(",", ":")))
 
 
 def boundary(environment: Environment) -> dict[str, Any]:
-    """Return the boundary of an environment's roles; raise pulumi.RunError beyond IAM's quota.
+    """Return the boundary of an environment's roles; raise pulumi.RunError if it exceeds IAM's quota.
 
-    The roles can read only the resources that the settings name, and use keys only through the
-    services that read.
+    The boundary lets the roles read only the resources in the settings, and use keys only through
+    Secrets Manager and Amazon S3.
     """
     _, partition, _, _, account, _ = environment.boundary.split(":")
     reads = environment.reads
@@ -208,10 +208,10 @@ def boundary(environment: Environment) -> dict[str, Any]:
 
 
 def _secret_arns(name: str, partition: str, account: str) -> list[str]:
-    """Return the patterns of ARNs for a secret's name, pattern, or ARN.
+    """Return the ARN patterns for a secret's name, pattern, or ARN.
 
-    Secrets Manager adds a hyphen and six characters to a name. A name that already ends like that
-    can include this suffix.
+    Secrets Manager adds a hyphen and six characters to a name. If the given name ends with a hyphen and
+    six characters, these may be the suffix.
     """
     arn = (
         name if name.startswith("arn:") else f"arn:{partition}:secretsmanager:*:{account}:secret:{name}"
@@ -221,10 +221,10 @@ def _secret_arns(name: str, partition: str, account: str) -> list[str]:
 
 
 def _without_path(roles: Sequence[str]) -> list[str]:
-    """Return the ARNs of an environment's roles without a path, as IAM sees roles that do not exist.
+    """Return the ARNs of an environment's roles without a path, which IAM checks for missing roles.
 
-    Otherwise, IAM would return AccessDenied, not NoSuchEntity, and CI could not recreate a deleted role.
-    This is inferred from reported error messages, which refer to such a resource as `role NAME`.
+    Without these ARNs, IAM would return AccessDenied instead of NoSuchEntity for a deleted role, and CI
+    could not recreate it. This is inferred from error messages, which refer to the role as `role NAME`.
     """
     account = roles[0].partition("/")[0]
     names = [arn.rpartition("/")[2] for arn in roles]
@@ -235,7 +235,7 @@ def _without_path(roles: Sequence[str]) -> list[str]:
 def _state(settings: Settings, stack: str, *, write: bool) -> list[Statement]:
     """Return the permissions for a stack's state, and for the key that encrypts its secrets.
 
-    The objects are the ones in pkg/backend/diy of https://github.com/pulumi/pulumi: `ensurePulumiMeta`
+    The objects are those used in pkg/backend/diy of https://github.com/pulumi/pulumi: `ensurePulumiMeta`
     reads meta.yaml and creates it only in an empty bucket; `loadStackTags` reads .pulumi-tags;
     `getCheckpoint` reads, and `saveCheckpoint` writes, .json with the endings .gz, .zst, and .bak;
     `Lock`, `addToHistory`, and `backupStack` write to the other directories. A period or a slash follows
@@ -279,7 +279,7 @@ def _allow(
 
 
 def grants(service: str, statements: Sequence[Statement], role_arn: str) -> list[Statement]:
-    """Convert statements about a bucket or key to the form that its own policy requires.
+    """Convert statements about a bucket or key to statements for the bucket's or key's policy.
 
     The principal is the account, with a condition on the role, so the policy remains valid if the role
     is recreated, and can be written before the role exists.
@@ -290,7 +290,7 @@ def grants(service: str, statements: Sequence[Statement], role_arn: str) -> list
             "Effect": "Allow",
             "Principal": {"AWS": f"{account}:root"},
             "Action": statement["Action"],
-            # In a key policy, * means the key.
+            # In a key policy, * means the key that has the policy.
             "Resource": "*" if service == "kms" else statement["Resource"],
             "Condition": {"ArnEquals": {"aws:PrincipalArn": role_arn}},
         }

@@ -1,4 +1,4 @@
-"""Read and validate the program's settings before it registers anything."""
+"""Read and validate the program's settings before any resource is registered."""
 
 import json
 import re
@@ -10,7 +10,7 @@ import pulumi
 
 
 class Format(NamedTuple):
-    """The format of a value, without policy variables; only secrets can have wildcards."""
+    """The format of a value; it excludes policy variables and, except for secrets, wildcards."""
 
     pattern: str
     expected: str
@@ -33,7 +33,7 @@ TEXTS: Final[Mapping[str, Format]] = {
     "permissionsBoundaryArn": Format(
         rf"arn:[\w-]+:iam::\d{{12}}:policy/(?:{_PART}/)*{_PART}",
         "arn:PARTITION:iam::ACCOUNT:policy/NAME in this account, not an AWS managed policy. It must not "
-        "allow more of IAM than the roles need, because a role that can use IAM can create an "
+        "allow IAM actions that the roles do not need, because a role that can use IAM can create an "
         "administrator",
         "POLICY_ARN",
     ),
@@ -44,27 +44,27 @@ TEXTS: Final[Mapping[str, Format]] = {
     "kmsKeyArn": Format(
         r"arn:[\w-]+:kms:[a-z0-9-]+:\d{12}:key/[\w-]+",
         "arn:PARTITION:kms:REGION:ACCOUNT:key/ID, not an alias: "
-        "`aws kms describe-key --key-id ALIAS --query KeyMetadata.Arn` shows it",
+        "`aws kms describe-key --key-id ALIAS --query KeyMetadata.Arn` shows the ARN",
         "KEY_ARN",
     ),
 }
 ENVIRONMENT: Final = Format(
-    # No periods, because .json follows the stack's name in its state's file name. A role's name has at
-    # most 64 characters, 21 of which are `connector-ci-preview-`.
+    # A period is invalid, because .json follows the stack's name in the state's file name. A role's name
+    # has at most 64 characters, 21 of which are `connector-ci-preview-`.
     r"[\w-]{1,43}",
     "the NAME of a Pulumi.NAME.yaml: 1 to 43 letters, digits, hyphens, and underscores",
 )
 ROLE_PATH: Final = Format(
     rf"(?!/aws-service-role/|/service-role/)(?=.{{3,512}}\Z)/(?:{_PART}/)+",
-    "its own path, such as /connectors/prod/, as in `rolePath` in Pulumi.NAME.yaml",
+    "the environment's own path, such as /connectors/prod/, as in `rolePath` in Pulumi.NAME.yaml",
 )
 LISTS: Final[Mapping[str, Format]] = {
     "roleArns": Format(
         rf"arn:[\w-]+:iam::\d{{12}}:role/(?:{_PART}/)*{_PART}",
         "arn:PARTITION:iam::ACCOUNT:role/PATH/NAME in this account, without wildcards",
     ),
-    # The limits of the access that an environment's roles can have. Each value begins with a part of a
-    # name, so none matches everything.
+    # These lists limit the access of an environment's roles. Each value begins with part of a name, so
+    # that no value matches all resources.
     "secrets": Format(
         r"(?:arn:[\w-]+:secretsmanager:[a-z0-9-]+:\d{12}:secret:)?[\w/+=.@-]+[\w/+=.@*?-]*",
         "the names of secrets in this account, patterns such as qbusiness/prod/*, or the ARNs of "
@@ -75,24 +75,24 @@ LISTS: Final[Mapping[str, Format]] = {
     ),
     "keys": Format(
         r"arn:[\w-]+:kms:[a-z0-9-]+:\d{12}:key/[\w-]+|alias/(?!aws/)[\w/-]+",
-        "the ARNs of KMS keys, or alias/NAME for the key of this account that has the alias",
+        "the ARNs of KMS keys, or alias/NAME for the key in this account that has the alias",
     ),
 }
 """The formats of the entries in an environment's lists."""
 
 
 class Environment(NamedTuple):
-    """An environment with connector roles: a stack and a GitHub environment."""
+    """An environment with connector roles, which is a stack and a GitHub environment."""
 
     name: str
     roles: str
     """The ARN, with a wildcard, of all connector roles that have the environment's path."""
     other_roles: Sequence[str]
-    """The ARNs of its connector roles with other paths."""
+    """The ARNs of the environment's connector roles with other paths."""
     reads: Mapping[str, Sequence[str]]
-    """The resources that its own boundary allows, by the setting's name; empty without one."""
+    """The resources that the environment's own boundary allows, by setting; empty without a boundary."""
     boundary: str
-    """The ARN of its roles' permissions boundary; empty if they have none."""
+    """The ARN of the roles' permissions boundary; empty if they have no boundary."""
 
 
 class Settings(NamedTuple):
@@ -170,9 +170,9 @@ def read(partition: str, account: str) -> Settings:
             problems.add(
                 f"environments.{each.name}.secrets",
                 f"is not set, and neither is environments.{each.name}.buckets",
-                "the resources that the roles may read, because without a boundary, whoever deploys can "
-                "give a role any permission. If others own the boundary, set permissionsBoundaryArn. To "
-                "accept roles without one, set requirePermissionsBoundary: false",
+                "the resources that the roles may read, because without a boundary, anyone who deploys "
+                "can grant any permission. If others own the boundary, set permissionsBoundaryArn. To "
+                "accept roles without a boundary, set requirePermissionsBoundary: false",
             )
         if boundary and each.reads:
             problems.add(
@@ -200,7 +200,7 @@ def _environments(
     found: list[Environment] = []
     if not given:
         problems.add("environments", "is empty", "the rolePath of each environment in this account")
-    # Whoever can change a role can get its permissions.
+    # Anyone who can change a role can gain its permissions.
     taken = [("CI", f"{roles}/connector-ci-*")]
     names = [name.lower() for name in given]
     for name, value in given.items():
@@ -208,7 +208,7 @@ def _environments(
         if names.count(name.lower()) > 1:
             message = f"{_quote(name)} differs from another environment's name only in case"
             problems.add(
-                place, message, "a name that differs in more than case, as IAM requires of roles"
+                place, message, "a name that is unique regardless of case, because IAM ignores case"
             )
         entries = cast("dict[str, Any]", value if isinstance(value, dict) else {})
         problems.check(place, name, ENVIRONMENT)
@@ -236,6 +236,6 @@ def _environments(
 
 
 def _texts(entries: Mapping[str, Any], key: str) -> list[Any]:
-    """Return a list, or the only value, which the user may write without a list."""
+    """Return a list of texts; the user may specify a single text without a list."""
     values = entries.get(key, [])
     return cast("list[Any]", values if isinstance(values, list) else [values])

@@ -46,10 +46,10 @@ class Context(NamedTuple):
     values: Mapping[str, tuple[Text, ...]]
     """Values by lowercase key; empty for a key that is not in the request."""
     complete: tuple[str, ...] = ()
-    """Lowercase prefixes, such as `aws:principaltag/`, of keys that are absent unless in `values`."""
+    """Lowercase prefixes, such as `aws:principaltag/`, of keys that are absent if not in `values`."""
 
     def get(self, key: str) -> tuple[Text, ...] | None:
-        """Return the values of a key: empty if the key is absent, None if they are unknown."""
+        """Return a key's values; empty if the key is absent, None if its values are unknown."""
         key = key.lower()
         absent: tuple[Text, ...] | None = () if key.startswith(self.complete) else None
         return self.values.get(key, absent)
@@ -58,7 +58,7 @@ class Context(NamedTuple):
 def meets(condition: Condition, context: Context, *, variables: bool = True) -> Truth:
     """Return whether a request meets a condition.
 
-    `variables` is True if the document's Version makes `${…}` a policy variable.
+    `variables` is True if the document's Version supports policy variables (`${…}`).
     """
     parsed, values = parse_operator(condition.operator), context.get(condition.key)
     if parsed is None or values is None or not condition.values:
@@ -152,5 +152,5 @@ def _variable(text: str, context: Context) -> list[str] | None:
 
 
 def literal(patterns: Iterable[str]) -> list[str | None]:
-    """Return patterns for a Version without policy variables; None for each that contains `${…}`."""
+    """Return patterns for a Version without policy variables; a pattern with `${…}` becomes None."""
     return [None if VARIABLE.search(pattern) else pattern for pattern in patterns]

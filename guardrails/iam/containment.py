@@ -21,7 +21,7 @@ _SINGLE_VALUED: Final = re.compile(
 Covers = Callable[[str, str], bool]
 """A function that returns whether the first pattern certainly covers the second.
 
-Text without wildcards covers no pattern with a wildcard or a variable."""
+Text without wildcards never covers a pattern with a wildcard or a variable."""
 
 
 @cache
@@ -39,9 +39,9 @@ def is_never_met(condition: Condition) -> bool:
 
 
 def certain_values(conditions: Iterable[Condition], key: str) -> list[tuple[str, ...]]:
-    """For each condition on a key, return the values that it is certain to restrict the key to.
+    """Return, for each condition on a key, the values to which the condition certainly restricts it.
 
-    A request must meet all the conditions. The result is empty if the key may be absent, and leaves out
+    A request must meet all the conditions. The result is empty if the key may be absent, and omits
     conditions that other values may meet. A value may be a pattern if the operator accepts patterns.
     """
     of_key = [condition for condition in conditions if condition.is_on(key)]
@@ -70,7 +70,7 @@ def _has_no_case(text: str) -> bool:
 def is_implied(
     strict: Sequence[Condition], lax: Sequence[Condition], covers_text: Covers = covers
 ) -> bool:
-    """Return whether every request that meets the strict conditions certainly meets the lax ones."""
+    """Return whether requests that meet the strict conditions certainly meet the lax conditions."""
     present = {condition.key.lower() for condition in strict if condition.requires_key}
     return any(map(is_never_met, strict)) or all(
         wanted in strict or any(_implies(have, wanted, covers_text, present) for have in strict)
@@ -88,7 +88,7 @@ def _implies(have: Condition, wanted: Condition, covers_text: Covers, present: C
     if wanted.key.lower() not in present and is_met_by_absence(wanted) is not Truth.YES:
         return False
     if theirs.base == "Null":
-        # The check above covers requests without the key. Requests with the key meet only `false`.
+        # The check above covers requests without the key. Requests with the key meet only Null: false.
         return False in _absence(wanted) or (ours.base == "Null" and _absence(have) == {True})
     if ours.base == "Null":
         return _absence(have) == {True}  # no request with the key meets `have`
@@ -123,12 +123,12 @@ def _values_imply(
 
 
 def _absence(condition: Condition) -> set[bool | None]:
-    """Return a Null condition's values: True requires absence, False presence, and None is invalid."""
+    """Return a Null condition's values: True for absence, False for presence, and None if invalid."""
     return {{"true": True, "false": False}.get(value.lower()) for value in condition.values}
 
 
 def _implies_tag_keys(have: Condition, wanted: Condition) -> bool:
-    """Return whether `have` requires a specific request tag, and `wanted` requires only some tag."""
+    """Return whether `have` requires a specific request tag, and `wanted` requires any request tag."""
     return (
         have.key.lower().startswith("aws:requesttag/")
         and have.requires_key
@@ -139,7 +139,7 @@ def _implies_tag_keys(have: Condition, wanted: Condition) -> bool:
 
 
 def _quantified_alike(ours: Operator, theirs: Operator, key: str) -> bool:
-    """Return whether an implication for each value of a key also holds for all its values together."""
+    """Return whether an implication for each of a key's values also holds for all values together."""
     alike = ours.quantifier == theirs.quantifier
     # IAM does not document how it compares several values without a quantifier.
     certain = bool(ours.quantifier) or ours.negated == theirs.negated
@@ -185,9 +185,9 @@ def _within_arn(ours: str, value: str, other: str) -> bool:
 
 
 def _excludes(ours: str, value: str, theirs: str, other: str, covers_text: Covers) -> bool:
-    """Return whether one negated operator certainly excludes every string that another one excludes.
+    """Return whether a negated operator certainly excludes every string that another one excludes.
 
-    The first operator negates `ours` with `value`; the other one negates `theirs` with `other`.
+    The first operator negates `ours` with `value`; the other operator negates `theirs` with `other`.
     """
     if theirs.startswith("Arn") and not (ours.startswith("Arn") and may_be_arn(other)):
         # IAM does not document how it compares strings that are not ARNs.

@@ -5,7 +5,7 @@ policies, such as those of an organization, are left to IAM's simulation.
 
 The rules: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html,
 https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html, and
-https://docs.aws.amazon.com/kms/latest/developerguide/key-policies.html. Nothing here calls AWS.
+https://docs.aws.amazon.com/kms/latest/developerguide/key-policies.html. This module does not call AWS.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -41,7 +41,7 @@ class Policy(NamedTuple):
     unread: Any = None
     """The caller's finding if the policy was not read; otherwise, None."""
     resource: str = ""
-    """The ARN of the key, secret, or bucket whose policy it is; empty for other policies."""
+    """The ARN of the key, secret, or bucket that has the policy; empty for other policies."""
 
 
 class Applicable(NamedTuple):
@@ -61,7 +61,7 @@ class Applicable(NamedTuple):
     decision.
     """
     grant: Truth = Truth.NO
-    """Whether a KMS grant allows the request; it replaces an Allow, but a Deny still applies."""
+    """Whether a KMS grant allows the request. A grant replaces an Allow, but a Deny still applies."""
 
     def every(self) -> Iterator[Policy]:
         """Yield all of these policies."""
@@ -70,13 +70,13 @@ class Applicable(NamedTuple):
 
 
 class Cause(NamedTuple):
-    """The reason why a policy does not, or may not, let a request pass."""
+    """The reason that a policy certainly or possibly prevents a request."""
 
     policy: Policy
     truth: Truth
     """NO if the policy denies the request or lacks an Allow.
 
-    CANNOT_TELL if it is unknown whether the policy does, or whether another policy makes up for this.
+    CANNOT_TELL if this is unknown, or if it is unknown whether another policy provides the Allow.
     """
     statements: tuple[Statement, ...] = ()
     """The statements that deny the request, or may deny or allow it.
@@ -85,13 +85,13 @@ class Cause(NamedTuple):
     is unclear.
     """
     keys: tuple[str, ...] = ()
-    """The condition keys on which the policy's effect depends and whose values are unknown."""
+    """The condition keys that determine the policy's effect and have unknown values."""
     unclear: tuple[str, ...] = ()
-    """The elements and operators on which the policy's effect depends and that cannot be evaluated."""
+    """The elements and operators that determine the policy's effect but cannot be evaluated."""
 
     @property
     def lacks_allow(self) -> bool:
-        """Whether the policy lacks a required Allow, rather than denies the request."""
+        """Whether the policy lacks a required Allow, rather than denying the request."""
         return self.truth is Truth.NO and not self.statements
 
     @property
@@ -102,7 +102,7 @@ class Cause(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """The answer to whether AWS allows a request, with the causes unless it does."""
+    """A decision on a request, with the causes unless the request is allowed."""
 
     request: Request
     policies: Applicable
@@ -110,7 +110,7 @@ class Decision(NamedTuple):
     causes: tuple[Cause, ...] = ()
     """All causes, even if one suffices to deny the request; empty if the request is allowed."""
     by_resource_policy: bool = False
-    """Whether the role's own policies do not, or may not, allow the request."""
+    """True unless the role's own policies certainly allow the request."""
 
     @property
     def lacks_allow(self) -> bool:
@@ -122,14 +122,14 @@ class Decision(NamedTuple):
 class _Result(NamedTuple):
     truth: Truth
     causes: tuple[Cause, ...] = ()
-    """Why the answer is no or unknown."""
+    """The reasons that the answer is no or unknown."""
 
 
 _YES: Final = _Result(Truth.YES)
 
 
 def decide(request: Request, policies: Applicable) -> Decision:
-    """Return whether the policies, taken together, allow a request."""
+    """Return the decision on a request, based on all applicable policies."""
     role = _allowed(request, policies.role)
     undenied = (_undenied(request, policy) for policy in policies.every())
     result = _all(*undenied, _granted(request, policies, role))
@@ -166,8 +166,8 @@ def _granted(request: Request, policies: Applicable, role: _Result) -> _Result:
         return _all(role, to(*Grantee), boundary)
     by_role = _all(to(Grantee.ACCOUNT), role) if resource.kind is Kind.KEY else role
     granted = _any(to(Grantee.ROLE, Grantee.EVERYBODY), by_role)
-    # A boundary limits an Allow for the role, but not one for a session, whose name is unknown. AWS
-    # does not say whether a boundary limits an Allow for everybody:
+    # A boundary limits an Allow for the role, but not an Allow for a session, whose name is unknown. AWS
+    # does not document whether a boundary limits an Allow for everybody:
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html
     unlimited = to(Grantee.SESSION, Grantee.EVERYBODY)
     if unlimited.truth is Truth.YES:
@@ -176,7 +176,7 @@ def _granted(request: Request, policies: Applicable, role: _Result) -> _Result:
     by_policies = _any(unlimited, _all(granted, boundary))
     if policies.grant is Truth.NO:
         return by_policies
-    # AWS does not say whether a boundary limits a grant.
+    # AWS does not document whether a boundary limits a grant.
     if policies.grant is Truth.YES and not policies.boundary:
         return _YES
     by_grant = _Result(Truth.CANNOT_TELL, (Cause(resource, Truth.CANNOT_TELL, unclear=("KMS grants",)),))
@@ -190,8 +190,8 @@ def _allowed(
 ) -> _Result:
     """Return whether a relevant statement of one of these policies allows a request.
 
-    If none does, the cause is the first policy; if it is unknown, the causes are all policies
-    that may allow the request.
+    If no statement does, the cause is the first policy. If the answer is unknown, the causes are all
+    policies that may allow the request.
     """
     possible: list[Cause] = []
     for policy in policies:
@@ -207,7 +207,7 @@ def _allowed(
 
 
 def _by_truth(request: Request, statements: Iterable[Statement]) -> Mapping[Truth, Sequence[Statement]]:
-    """Group statements by whether they apply to a request."""
+    """Group statements by their applicability to a request."""
     found: dict[Truth, list[Statement]] = {truth: [] for truth in Truth}
     for statement in statements:
         found[applies(statement, request)].append(statement)
@@ -222,20 +222,20 @@ def _result(
 
 
 def _all(*results: _Result) -> _Result:
-    """Return whether all results are yes, with the causes from all of them."""
+    """Return whether all results are yes, with the causes of all results."""
     causes = dict.fromkeys(cause for result in results for cause in result.causes)
     return _Result(every(result.truth for result in results), tuple(causes))
 
 
 def _any(*results: _Result) -> _Result:
-    """Return whether any result is yes; if none is, the causes are from unknown results and the last."""
+    """Return whether any result is yes; if not, keep the causes of unknown results and the last one."""
     truth = some(result.truth for result in results)
     if truth is Truth.YES:
         return _YES
     if truth is Truth.NO:
         return _Result(truth, results[-1].causes)
-    # The last result is about the usual way to get access. While another result is unknown, even the
-    # certain causes of the last one may not matter.
+    # The last result is about the usual way to get access. If another result is unknown, even certain
+    # causes of the last result might not matter.
     unknown = [result for result in results[:-1] if result.truth is truth]
     causes = (
         cause._replace(truth=truth) for result in (*unknown, results[-1]) for cause in result.causes

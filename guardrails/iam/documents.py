@@ -1,6 +1,6 @@
 """Read IAM policy documents.
 
-The reader skips a preview's unknown values if the rest can be checked without them.
+The reader skips a preview's unknown values if the known values can be checked without them.
 The grammar: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
 """
 
@@ -32,14 +32,14 @@ _shared_condition = cache(Condition)
 
 
 class Kind(Enum):
-    """A kind of policy; the value lists the elements (or negations) needed besides Effect and Action."""
+    """A kind of policy; its value lists the elements (or negations) required with Effect and Action."""
 
     IDENTITY = ("Resource",)
     TRUST = ("Principal",)
     RESOURCE = ("Principal", "Resource")
     """The policy of a key, secret, or bucket."""
 
-    # Each lookup of a cached document computes this hash, and Enum's own is slower Python code.
+    # Each lookup of a cached document computes this hash, and Enum's hash function is slower.
     __hash__ = object.__hash__
 
 
@@ -76,7 +76,7 @@ class Document(NamedTuple):
     known: bool = True
     """False if the document, or any of its statements, is missing because of unknown values."""
     problem: str | None = None
-    """The reason why IAM rejects the document, which then has no statements; otherwise, None."""
+    """The reason that IAM rejects the document, which then has no statements; otherwise, None."""
 
 
 class MalformedError(Exception):
@@ -84,7 +84,7 @@ class MalformedError(Exception):
 
 
 def read_document(given: Any, kind: Kind = Kind.IDENTITY, policy: str = "") -> Document:
-    """Read a document from JSON text, an object, or UNKNOWN; return a malformed one with its `problem`.
+    """Read a document from JSON text, an object, or UNKNOWN; return a malformed one with a `problem`.
 
     `policy` is the policy's name, which each returned statement contains.
     """
@@ -173,7 +173,7 @@ def _statement(
     resources = _patterns(given, "Resource", number) if "Resource" in targets else _shared_patterns()
     principals = _principals(given, number) if "Principal" in targets else _shared_patterns()
     conditions = tuple(_conditions(given.get("Condition", {}), number))
-    # Actions and resources are independent, so the known values still apply if others are unknown.
+    # Actions and resources are independent, so known values still apply if other values are unknown.
     decisive = [principals, *(side for side in (actions, resources) if side.negated), *conditions]
     if effect is UNKNOWN or any(UNKNOWN in part.values for part in decisive):
         return None

@@ -31,12 +31,12 @@ class RolePrincipal(NamedTuple):
 
 
 class ServicePrincipal(NamedTuple):
-    """An AWS service that makes a request by itself."""
+    """An AWS service that makes a request without a role."""
 
     name: str
     """For example `qbusiness.amazonaws.com`."""
     bounded: bool = False
-    """As in RolePrincipal; a service has no permissions boundary."""
+    """Always False, because a service has no permissions boundary."""
 
 
 Principal = RolePrincipal | ServicePrincipal
@@ -61,7 +61,7 @@ def applies(statement: Statement, request: Request) -> Truth:
 def unknown_parts(
     statements: Iterable[Statement], request: Request
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the reasons why it is unknown whether statements apply.
+    """Return the reasons that the applicability of statements is unknown.
 
     The result contains the condition keys whose values are unknown, and the elements and operators that
     cannot be evaluated.
@@ -79,7 +79,7 @@ class Grantee(Enum):
     ROLE = auto()
     """The role; for a request by a service, the service."""
     EVERYBODY = auto()
-    """Everybody, or everybody but some principals."""
+    """Everybody, or everybody except some principals."""
     ACCOUNT = auto()
     """The role's account."""
     SESSION = auto()
@@ -131,7 +131,7 @@ class _Part(NamedTuple):
 
 
 def _parts(statement: Statement, request: Request) -> Iterator[_Part]:
-    """Yield a statement's elements and conditions, and whether the request matches each of them."""
+    """Yield a statement's elements and conditions, each with the result of matching the request."""
     yield _Part("Action", _fits_action(statement.actions, request.action))
     if statement.resources.values:
         values = [each for each in statement.resources.values if not _has_early_variable(each)]
@@ -159,9 +159,9 @@ def _fits_action(actions: Patterns, action: str) -> Truth:
 
 
 def _has_early_variable(pattern: str) -> bool:
-    """Return whether an ARN has a variable before its fifth colon, so that it matches nothing.
+    """Return whether an ARN matches nothing because it has a variable before its fifth colon.
 
-    IAM does not replace variables there:
+    IAM does not replace variables before the fifth colon:
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
     """
     parts = VARIABLE.sub("$", pattern).split(":")
@@ -187,7 +187,7 @@ def _matches_resource(pattern: str | None, statement: Statement, request: Reques
     parts = pattern.split(":", ARN_PARTS - 1)
     missing = ARN_PARTS - len(parts)
     by_part = every(map(matches, [*parts, *["*"] * missing], given))
-    of_principal = not statement.principals.values  # only a resource policy names principals
+    of_principal = not statement.principals.values  # only resource policies have principals
     completed = missing > 0 and of_principal
     agreed = whole is by_part or (completed and whole is Truth.NO)
     return by_part if agreed else Truth.CANNOT_TELL
@@ -197,12 +197,12 @@ def _fits_principal(statement: Statement, role: Principal) -> Truth:
     answers = [_is_principal(value, role) for value in statement.principals.values]
     if not statement.principals.negated:
         return some(answers)
-    # A Deny with NotPrincipal always denies a role that has a permissions boundary (same page as below).
+    # A Deny with NotPrincipal always denies a role that has a permissions boundary (see the page below).
     if some(answers) is Truth.NO or (role.bounded and not statement.allows):
         return Truth.YES
     if isinstance(role, ServicePrincipal):
         return Truth.NO
-    # AWS may look in the list for the account, the role, and the session, whose name is unknown:
+    # AWS may compare the list with the account, the role, and the session, whose name is unknown:
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_notprincipal.html
     return Truth.CANNOT_TELL
 

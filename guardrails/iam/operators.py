@@ -1,4 +1,4 @@
-"""Parse IAM's condition operators and compare values with them.
+"""Parse IAM's condition operators and use them to compare values.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
 """
@@ -89,7 +89,7 @@ def _compare_arn(pattern: str, value: Text) -> Truth:
 def _compare_parsed(
     parse: Callable[[str], Any], comparison: Callable[[Any, Any], bool], pattern: str, value: Text
 ) -> Truth:
-    """Compare parsed values; CANNOT_TELL if parsing fails or the value's end is unknown."""
+    """Compare parsed values; return CANNOT_TELL if parsing fails or the value's end is unknown."""
     try:
         given, wanted = parse(value.known), parse(pattern)
     except (ValueError, OverflowError, OSError):

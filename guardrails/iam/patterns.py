@@ -37,7 +37,7 @@ class Patterns(NamedTuple):
 
     values: tuple[str, ...] = ()
     negated: bool = False
-    """Whether the element means everything except the values, like NotAction."""
+    """Whether the element matches all strings except these values, like NotAction."""
     ignore_case: bool = False
     """True for actions."""
 
@@ -46,7 +46,7 @@ class Patterns(NamedTuple):
         return ("*",) if self.negated else self.values
 
     def covers(self, pattern: str) -> bool:
-        """Return whether the element certainly includes everything that the pattern matches."""
+        """Return whether the element certainly includes every string that the pattern matches."""
         if self.negated:
             return not any(overlap(value, pattern, self.ignore_case) for value in self.values)
         # Look for an identical string first, because this case is the most common and the cheapest.
@@ -55,7 +55,7 @@ class Patterns(NamedTuple):
         )
 
     def meets(self, pattern: str) -> bool:
-        """Return whether the element may include something that the pattern matches."""
+        """Return whether the element may include a string that the pattern matches."""
         if self.negated:
             return not any(covers(value, pattern, self.ignore_case) for value in self.values)
         return any(overlap(value, pattern, self.ignore_case) for value in self.values)
@@ -67,7 +67,7 @@ def is_pattern(text: str) -> bool:
 
 
 def covers(pattern: str, other: str, ignore_case: bool = False) -> bool:  # noqa: FBT001, FBT002 a detail
-    """Return whether the pattern certainly matches everything that the other pattern matches.
+    """Return whether the pattern certainly matches every string that the other pattern matches.
 
     A variable's value is unknown, so it may be any string.
     """
@@ -86,8 +86,8 @@ def covers(pattern: str, other: str, ignore_case: bool = False) -> bool:  # noqa
 def _expression(pattern: str, ignore_case: bool, one: str) -> re.Pattern[str]:  # noqa: FBT001 a key of the cache
     """Convert a pattern to a regular expression; `one` replaces each question mark."""
     first, *others = (re.escape(part).replace(r"\?", one) for part in pattern.split("*"))
-    # The first match for each part is the best. The atomic groups keep Python from trying others;
-    # otherwise, it would try all combinations of the parts' matches.
+    # The first match for each part is the best. Without the atomic groups, Python would try all
+    # combinations of the parts' matches.
     middle = [f"(?>.*?{part})" for part in others[:-1]]
     expression = "".join([first, *middle, *(f".*{part}" for part in others[-1:])])
     return re.compile(expression, re.DOTALL | (re.IGNORECASE if ignore_case else re.NOFLAG))
@@ -99,7 +99,7 @@ def overlap(one: str, other: str, ignore_case: bool = False) -> bool:  # noqa: F
     first, second = (
         VARIABLE.sub("*", pattern.lower() if ignore_case else pattern) for pattern in (one, other)
     )
-    # rows[i][j]: whether first[i:] and second[j:] can match the same string.
+    # rows[i][j] is True if first[i:] and second[j:] can match the same string.
     rows = [[False] * (len(second) + 1) for _ in range(len(first) + 1)]
     for i in range(len(first), -1, -1):
         for j in range(len(second), -1, -1):
@@ -131,7 +131,7 @@ def split_arn(text: str) -> list[str] | None:
 
 
 def split_text(text: Text) -> list[Text] | None:
-    """Return the six parts of an ARN; the end of the last may be unknown. Return None for other text."""
+    """Return the six parts of an ARN, the last of which may be partly unknown; None for other text."""
     parts = split_arn(text.known)
     return [*map(Text, parts[:-1]), Text(parts[-1], text.example)] if parts else None
 

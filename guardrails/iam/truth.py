@@ -1,6 +1,6 @@
-"""Answer questions with yes, no, or cannot tell.
+"""Combine the answers yes, no, and cannot tell.
 
-This is Kleene's three-valued logic: if the known answers suffice, the unknown ones do not matter.
+This is Kleene's three-valued logic: if the known answers suffice, unknown answers do not matter.
 """
 
 from collections.abc import Iterable
@@ -42,7 +42,7 @@ def some(answers: Iterable[Truth]) -> Truth:
 
 
 def _first(answers: Iterable[Truth], decisive: Truth, otherwise: Truth) -> Truth:
-    """Return `decisive` at the first such answer, without computing the others."""
+    """Return `decisive` as soon as an answer is `decisive`, without computing later answers."""
     for answer in answers:
         if answer is decisive:
             return decisive

@@ -116,8 +116,8 @@ def test_top_level_vpc_applies_only_to_supporting_connectors():
     assert with_vpc == {"aem"}
     unused, default = deployment.infos
     assert unused == (
-        "vpcConfiguration does not apply to files, mail: AWS does not support a VPC for the current "
-        "version of the connector"
+        "vpcConfiguration does not apply to these entries, because the current versions of their "
+        "connectors do not support a VPC: files, mail"
     )
     assert default == "aem, off: connector is not set, so the role is for aem-cloud"
     every = {"aem": {**AEM, "connector": "aem-cloud"}, "wiki": {**AEM, "connector": "confluence-cloud"}}

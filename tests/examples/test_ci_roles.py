@@ -533,7 +533,7 @@ PROBLEMS: list[tuple[dict[str, Any], str, str]] = [
         "1 error",
         f"""\
             permissionsBoundaryArn: "{ABROAD}:policy/x" is not in {ACCOUNT}, the credentials' account
-            must not allow more of IAM than the roles need
+            must not allow IAM actions that the roles do not need
         """,
     ),
     (

@@ -387,7 +387,7 @@ def test_remedy_for_undeclared_policy_depends_on_every_exclusive_resource():
     its_role = observed(inlinePolicies=[{"name": "console", "policy": text(POLICY)}])
     for lists, expected in (
         ([["console"], ["console", "other"]], "declare the policy, or remove it from the policyNames "),
-        ([["console"], ["other"]], "no change to the program: `pulumi up` removes the policy, "),
+        ([["console"], ["other"]], "leave the program unchanged: `pulumi up` removes the policy, "),
         ([[UNKNOWN]], "declare the policy, or remove it: run `aws iam delete-role-policy "),
         ([[UNKNOWN], ["console"]], "declare the policy, or remove it from the policyNames "),
     ):

@@ -235,7 +235,7 @@ def test_stack_of_the_component_passes_until_policies_change(
     text = declaration.replace("qbusiness_connector", "components") + policy_of_page
     stack.write_program(text.replace('"secret_id"', '"exclusive_policies": True, "secret_id"'))
     warned = stack.preview("--policy-pack", str(pack), check=False).text
-    assert "the role the inline policy proxy, but a RolePoliciesExclusive removes the policy" in warned
+    assert "inline policy proxy to the role, but a RolePoliciesExclusive removes the policy" in warned
     stack.write_program(text)
     stack.preview("--policy-pack", str(pack), check=False)
     assert "exclusive" not in {rule for found in rules(stack, "advisory").values() for rule in found}

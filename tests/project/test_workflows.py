@@ -598,4 +598,4 @@ def test_guardrails_without_packages_end_the_job(tmp_path: Path):
     (check,) = (line for line in commands.splitlines() if "import pulumi_policy" in line)
     failed = run(tmp_path, ("bash", "-eo", "pipefail", "-c", check), dict(os.environ), check=False)
     assert failed.returncode == 1
-    assert "::error::The guardrails have no packages" in failed.stdout
+    assert "::error::The packages of the guardrails are missing" in failed.stdout
