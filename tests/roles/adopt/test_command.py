@@ -286,8 +286,8 @@ def test_policies_over_size_quota_cause_warning_with_sizes(world: World, over: i
     warning = (
         "pages: warning: there is no room for the role policy: a role's inline policies can have at "
         "most 10,240 characters in total, but these would have 359 more "
-        f"(full {most:,}, {OWN} {own:,}), so `pulumi up` would fail with LimitExceeded. First make room, "
-        "as docs/adopt.md describes\n"
+        f"(full {most:,}, {OWN} {own:,}), so `pulumi up` would fail with LimitExceeded. First make "
+        "room, as docs/adopt.md describes\n"
     )
     assert (warning in world.adopt().out) is bool(over)
 
