@@ -86,7 +86,7 @@ def _down(sandbox: Sandbox) -> int:
     Return the exit code of the last `pulumi destroy` that failed, or 0 if none failed. Neither a failure
     in a stack whose state cannot be read nor a failure to prepare the sandbox counts.
     """
-    # Leave Ctrl-C to Pulumi, which also receives it and shuts down the update properly.
+    # Let Pulumi handle Ctrl-C, because it also receives the signal and shuts down the update properly.
     signal.signal(signal.SIGINT, lambda _number, _frame: None)
     exit_code = 0
     try:
@@ -130,4 +130,4 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except KeyboardInterrupt:
-        sys.exit(130)  # as shells report for a command that Ctrl-C ended
+        sys.exit(130)  # the exit code that shells report after Ctrl-C

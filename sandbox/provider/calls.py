@@ -1,4 +1,4 @@
-"""Call AWS with botocore; the functions import it, so that importing this module is fast."""
+"""Call AWS with botocore; only functions import botocore, so that importing this module is fast."""
 
 import functools
 import os
@@ -23,7 +23,7 @@ class ProviderError(Exception):
 
 @functools.cache
 def _session() -> Any:
-    # Import botocore late, so that a provider can tell the engine its port first.
+    # Import botocore late, so that a provider can first send its port to the engine.
     import botocore.session
 
     return botocore.session.get_session()
@@ -74,7 +74,7 @@ def _reject_cut_reply(caught_exception: Exception | None, **_: object) -> None:
     `awsAwsquery_deserializeOpCreateRole`), which `DefaultRetryables` does not contain.
     """
     error = str(getattr(caught_exception, "kwargs", {}).get("error"))
-    if "IncompleteRead" in error or "ended prematurely" in error:  # urllib3's texts
+    if "IncompleteRead" in error or "ended prematurely" in error:  # urllib3's messages
         message = "deserialization failed, failed to decode response body, unexpected EOF"
         raise ProviderError(message) from caught_exception
 
