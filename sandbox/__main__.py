@@ -29,7 +29,7 @@ def main() -> int:
         prog="python -m sandbox", description="Run the program without AWS."
     )
     verbs = parser.add_subparsers(dest="verb", required=True)
-    run = verbs.add_parser("run", help="run a command in the sandbox: run -- pulumi preview")
+    run = verbs.add_parser("run", help="run a command in the sandbox, such as run -- pulumi preview")
     run.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND…")
     verbs.add_parser("shell", help="open a shell in the sandbox")
     verbs.add_parser(

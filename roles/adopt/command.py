@@ -30,7 +30,7 @@ from roles.findings import Finding, State, note, skipped
 from roles.output import Output
 from roles.project import project_name, stack_name
 
-HELP: Final = "write the entries and the import file for data sources' roles, or put the roles back"
+HELP: Final = "write the entries and the import file for data sources' roles, or restore the roles"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +41,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--restore",
         metavar="FILE",
         type=Path,
-        help="put roles back as they were before the import, from the file adopted-STACK.json",
+        help="restore the roles to their state before the import, from the file adopted-STACK.json",
     )
     parser.add_argument(
         "--application",
@@ -65,8 +65,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="ID|@FILE",
         action="append",
         default=[],
-        help="leave out this data source, or those in a file with one ID per line, which may no longer "
-        "exist; repeatable",
+        help="leave out this data source, or the data sources that a file lists, one ID per line; these "
+        "may no longer exist; repeatable",
     )
     parser.add_argument(
         "--name",
@@ -81,8 +81,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="ID",
         action="append",
         default=[],
-        help="adopt this data source's role even if another stack owns the role, or its policy that the "
-        "update writes, or if others use the role and can lose access; repeatable",
+        help="adopt this data source's role even if another stack owns the role or the policy that the "
+        "update overwrites, or if other users of the role could lose access; repeatable",
     )
     parser.add_argument("--dry-run", action="store_true", help="write no files")
     parser.add_argument(

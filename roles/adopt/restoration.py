@@ -119,7 +119,7 @@ def _plan_role(
     if now.denied:
         return f"{now.denied} is not allowed, so the role's policies are unknown"
     if commands := [*_repairs(plan.account, saved, versions, now)]:
-        title = f"{saved.name}: before the restoration, put back the policies that it had:"
+        title = f"{saved.name}: before the restoration, put back the policies that the role had:"
         plan.lines.extend((title, "", *commands, ""))
         return "nothing changes, because policies that it had are missing or changed"
     differing = [*_differing(saved, now)]

@@ -83,8 +83,8 @@ def open_accounts(
             external_id = "with this" if options.external_id else "without an"
             return (
                 f"{role_arn} cannot be assumed ({assumed.text}): the role must exist, its trust policy "
-                f"must allow sts:AssumeRole to {caller['Arn']} {external_id} external ID, and the "
-                f"caller's policies must allow it, too: {PERMISSIONS_PAGE} lists the policies"
+                f"must allow {caller['Arn']} to call sts:AssumeRole {external_id} external ID, and the "
+                f"caller's policies must also allow this call: {PERMISSIONS_PAGE} lists the policies"
             )
         return [Account(each.region, notes, assumed) for each in own]
 

@@ -26,7 +26,7 @@ from roles.project import stack_name
 from roles.sources import read_sources
 from roles.view import Stated, View, view_of_entry, view_of_source
 
-HELP: Final = "ask AWS whether a data source's sync will work with its role"
+HELP: Final = "check whether a data source's sync will work with its role"
 _NOUNS: Final = (State.PROBLEM, State.NOTE)
 _NOT_CHECKED: Final = "resource control policies and VPC endpoint policies were not checked"
 _LABELS: Final[Mapping[State, str]] = {
