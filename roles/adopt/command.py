@@ -118,7 +118,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
         raise InputError(
             "an option would have no effect: --dry-run, --exclude, --name, --take, and --application "
             "need --stack, --save and --cut-off need --restore, and --apply does not support "
-            "--data-source: omit this option"
+            "--data-source: omit the option"
         )
     if options.stack:
         return _adopt(options, output)

@@ -38,7 +38,7 @@ class Entry(NamedTuple):
     """The program's statements whose access might be new, and Deny statements that are removed."""
     warnings: tuple[str, ...]
     replaced: Role | None = None
-    """The role that a new one replaces for this data source, because it has other uses, too."""
+    """The data source's current role, if a new role replaces it because of the role's other uses."""
     because: str = ""
     """The other uses of the replaced role, as text; empty if no role is replaced."""
 

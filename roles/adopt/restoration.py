@@ -93,7 +93,7 @@ def plan(options: argparse.Namespace, output: Output) -> Plan:
 
 
 def _read_stack(stack: str, output: Output) -> Stack:
-    """Return the stack's state or, if it cannot be read, none, because `adopt` saved the documents."""
+    """Return the stack's state; empty if it cannot be read, because `adopt` also saved the documents."""
     try:
         return read_stack(stack, show_secrets=True)
     except InputError as error:
@@ -175,7 +175,7 @@ def _repairs(account: Account, saved: Role, versions: Mapping[str, str], now: Ro
 
 
 def _differing(saved: Role, now: Role) -> Iterator[str]:
-    """Yield the role's policies, other than the update's, that somebody has changed or added."""
+    """Yield the names or ARNs of policies, except the update's, that somebody has changed or added."""
     for name, document in now.inline_policies.items():
         if name != POLICY_NAME and not same_document(document, saved.inline_policies.get(name)):
             yield name
@@ -188,7 +188,7 @@ def _differing(saved: Role, now: Role) -> Iterator[str]:
 def _plan_return(
     plan: Plan, saved: Mapping[str, Any], role: Role | str, application: str, own: list[str]
 ) -> None:
-    """Plan to give a data source its earlier role unless its current role is not one of the stack."""
+    """Plan to give a data source its earlier role unless it now has a role from outside the stack."""
     source, earlier = DataSource(**saved["data_source"]), saved["role"]
     before = read_properties(plan.account, source)
     current = str(before.get("roleArn", ""))

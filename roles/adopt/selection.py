@@ -23,8 +23,8 @@ Users = Mapping[str, Mapping[str, str]]
 def select(found: Sequence[DataSource], options: argparse.Namespace, output: Output) -> list[DataSource]:
     """Return the application's data sources that the options select; by default, all of them.
 
-    Raises InputError for unknown IDs in options, and if no data source is selected. For an unknown ID in
-    a file, prints only a note, because the data source may have been deleted.
+    Raises InputError for unknown IDs in options, and if no data source is selected. An unknown ID in a
+    file causes only a note, because the data source may have been deleted.
     """
     listed = [f"  {each.label} ({each.type}, {each.status})" for each in found]
     existing = {each.id for each in found}

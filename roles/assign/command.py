@@ -102,7 +102,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
         if options.undo:
             return changes.carry_out(_plan_undo(options.undo, output), options, output)
         left_out = changes.check_unfinished(options.stack, output)
-        # Documents may be secret, because the command does not show them.
+        # Secret documents are allowed, because the command does not show them.
         stack = read_stack(options.stack, show_secrets=True)
         entries = _read_entries(stack, output)
         if not options.pairs:
@@ -183,7 +183,7 @@ def _pairs(
 
 
 def _lines(entry: _Entry, source: Source, found: Sequence[Finding], users: str) -> Iterator[Part]:
-    """Yield the plan's lines about a data source; `users` lists the later users of its earlier role."""
+    """Yield the plan's lines about a data source; `users` are the other users of its earlier role."""
     role, declared = source.role_arn, entry.declared
     yield Line(f"{declared.name}: {source.data_source.label} gets {declared.role_arn}", 2)
     old, new = (find_role(entry.account, arn) for arn in (role, declared.role_arn))
@@ -219,7 +219,7 @@ def _users(options: argparse.Namespace, entries: Sequence[_Entry], role: str) ->
 
 
 def _plan_undo(path: Path, output: Output) -> Plan:
-    """Plan to give the data sources in a file their earlier roles, without other changes."""
+    """Plan to give the data sources in a file their earlier roles, and keep their other properties."""
     journal = read_plan(path, output)
     account, unfinished = journal.account, changes.check_unfinished(journal.stack, output)
     plan = Plan("assign", journal.stack, account, [], [], unfinished)

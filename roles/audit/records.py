@@ -48,7 +48,7 @@ RESULTS: Final = (*tuple(dict.fromkeys(OUTCOMES.values()))[:6], ACCEPTED, "equiv
 """The results for data sources, the most severe first."""
 _FILE: Final = "an object with entries such as `ID: {reason: TEXT, until: 2027-03-31}`"
 _LETTERS: Final = str.maketrans("0123456789", "ghijklmnop")
-"""Replaces the digits in IDs, because spreadsheets and YAML would parse some IDs as numbers."""
+"""A table that replaces the digits in IDs, because spreadsheets and YAML parse some IDs as numbers."""
 
 
 class Record(NamedTuple):

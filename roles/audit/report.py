@@ -23,7 +23,7 @@ Results = Sequence[Mapping[str, str]]
 
 
 def results_of(surveys: Iterable[Survey], records: Iterable[Record]) -> Results:
-    """Return each data source's result, which follows from its records."""
+    """Return the data sources' results, which follow from the records."""
     of_source = defaultdict[DataSource, list[Record]](list)
     for record in records:
         for each in record.sources:

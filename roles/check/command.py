@@ -188,7 +188,7 @@ def _document(
     found: Mapping[str, Sequence[Finding]],
     views: Sequence[View],
 ) -> dict[str, object]:
-    """Return the document for `--json`; without a stack, it includes the policies that a role needs."""
+    """Return the document for `--json`; without a stack, it has the policies that the role needs."""
     of: dict[str, object] = {"checked": heading, **({"context": context} if context else {})}
     decided = {view.name: [view.trust, *view.decisions] for view in views}
     entries = {

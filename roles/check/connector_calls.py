@@ -58,7 +58,7 @@ class ConnectorCall(NamedTuple, Generic[_Text]):
     resources: Sequence[_Text]
     """Empty if the connector does not make the call."""
     context: Mapping[str, str | _Text | list[str]] = MappingProxyType({})
-    """The condition keys that the policies use for the action; the request contains others, too."""
+    """The condition keys that the policies use for the action; the request contains other keys, too."""
 
 
 def calls(resources: Resources[_Text]) -> list[ConnectorCall[_Text]]:

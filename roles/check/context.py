@@ -98,7 +98,7 @@ class Facts(NamedTuple):
 
 
 def keys_in(statements: Iterable[Statement]) -> list[str]:
-    """Return the statements' condition keys and variables; if several differ only in case, the last."""
+    """Return the statements' condition keys and variables; if keys differ only in case, only the last."""
     keys = (
         key
         for statement in statements
@@ -120,8 +120,8 @@ def with_context(facts: Facts, group: RequestGroup, action: str) -> Request:
         **_of_request(facts, group, action),
     }
     known = Context(values, _complete(facts, group))
-    # A key in --context applies to all requests, but values that are certain take precedence. Times are
-    # not certain. The absence of the keys in _ABSENT is not, either, because it is only documented.
+    # A key in --context applies to all requests. Known values take precedence, except for times, which
+    # can differ, and for keys in _ABSENT, whose absence is known only from AWS's documentation.
     stated = {
         key: given
         for key, given in facts.stated.items()

@@ -300,7 +300,7 @@ def update(view: View) -> Findings:
 
 
 def simulation(view: View) -> Findings:
-    """Check whether IAM's simulation, with the organization's policies, allows the requests, too."""
+    """Check whether IAM's simulation, which includes organization policies, allows the requests, too."""
     if not isinstance(view.role, Role):
         return
     decided = attempt(lambda: simulate_decided(view))
