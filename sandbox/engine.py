@@ -103,7 +103,7 @@ def _make(unfinished: Path) -> Path:
 
 
 def _build(target: Path) -> None:
-    say(f"building the Pulumi engine v{VERSION} from its Go module; the first build takes minutes")
+    say(f"building the Pulumi engine v{VERSION} from its Go module; this takes minutes, but only once")
     needed = _go("downloads", "list", "-deps", *_PACKAGES)
     _go(
         f"of {len(needed)} packages compiled",

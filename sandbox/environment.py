@@ -27,7 +27,7 @@ from sandbox import engine, plugin
 PROJECT: Final = Path(__file__).resolve().parent.parent
 DIRECTORY: Final = PROJECT / ".sandbox"
 PASSPHRASE: Final = "sandbox"
-"""A public passphrase, because the sandbox has no real secrets. `Pulumi.dev.yaml` contains its salt."""
+"""The passphrase is public, because the sandbox has no real secrets. `Pulumi.dev.yaml` has its salt."""
 STACK: Final = "dev"
 REGION: Final = "us-east-1"
 """The Region of the stack `dev` and of commands in the sandbox."""

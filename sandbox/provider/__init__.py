@@ -10,14 +10,14 @@ The replacements implement the engine's protocol and follow the providers' sourc
   of the role's policies with `exclusivePolicies` (`couldn't find resource`), or in a refresh
   (`resourceRoleRead`). In the sandbox, a new role is visible at once. The same race can also cause
   https://github.com/hashicorp/terraform-provider-aws/issues/43951.
-- The real provider tries a throttled call up to 25 times, or as often as `aws:maxRetries` specifies. It
-  tries the earlier lookup of the account up to 3 times, or as often as `AWS_MAX_ATTEMPTS` specifies
-  (`validateCredentials`). The sandbox's provider tries a call 3 times by default.
+- The real provider tries a throttled call up to 25 times, or as often as `aws:maxRetries` specifies.
+  Before that, it tries to look up the account up to 3 times, or as often as `AWS_MAX_ATTEMPTS` specifies
+  (`validateCredentials`). The sandbox's provider tries a call up to 3 times by default.
 - Each command starts the real provider as a process, and restarts it after a refresh. The sandbox's
-  provider runs in the server, to which `PULUMI_DEBUG_PROVIDERS` attaches the engine (`NewProvider`), so
-  it receives a command's own AWS variables only if the command starts it without this variable. In the
-  tests that kill a command, the engine starts the sandbox's provider.
-- The real provider lives for up to five minutes after its engine is killed (`Healthcheck` in `rpcutil`).
+  provider runs in the server, to which the engine attaches because of `PULUMI_DEBUG_PROVIDERS` (in its
+  `NewProvider`), so a command's own AWS variables affect the provider only if this variable is unset. In
+  the tests that kill a command, the engine starts the provider.
+- The real provider runs for up to five minutes after its engine is killed (`Healthcheck` in `rpcutil`).
 - The real provider reports errors as `updating IAM Role (NAME) …`, and reports each error twice: with
   `sdk.helper_schema`, and in a list (`multierror.Error`). The sandbox's provider reports
   `update aws:iam/role:Role: …` once.
