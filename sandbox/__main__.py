@@ -64,7 +64,7 @@ def main() -> int:
 
 
 def _run(sandbox: Sandbox, command: list[str], variables: Mapping[str, str]) -> int:
-    """Replace this process with a command, so the command receives signals and controls the terminal.
+    """Replace this process with a command, so that it receives signals and controls the terminal.
 
     Return an exit code if the sandbox cannot be prepared or the command cannot be started.
     """

@@ -188,7 +188,7 @@ def imports(entries: Mapping[str, Entry]) -> Iterator[dict[str, object]]:
 
 
 def snapshot(stack: str, account: Account, entries: Mapping[str, Entry]) -> dict[str, Any]:
-    """Return the roles and data sources as they are, and the documents that the update will write."""
+    """Return the current roles and data sources, and the documents that the update will write."""
     application = Arn.of(next(iter(entries.values())).requirements.needs.application_arn)
     roles: dict[str, Any] = {}
     # The entry that imports a shared role comes last, to overwrite the entries that replace this role.

@@ -167,7 +167,7 @@ def _repairs(account: Account, saved: Role, versions: Mapping[str, str], now: Ro
             yield aws_command("iam attach-role-policy", **role, policy_arn=arn)
         elif (
             arn in now.attached_policies
-            and Arn.of(arn).account != "aws"  # AWS updates its own policies
+            and Arn.of(arn).account != "aws"  # AWS updates AWS managed policies
             and arn in versions
             and account.get("iam:GetPolicy", arn)["DefaultVersionId"] != versions[arn]
         ):

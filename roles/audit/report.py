@@ -54,7 +54,7 @@ def rows(head: Head, records: Iterable[Record]) -> Iterator[list[str]]:
 def parts(head: Head, results: Results, records: Iterable[Record]) -> Iterator[Part]:
     """Yield the records, grouped by role, and the table of data sources."""
     yield Line("audit of {date} by {caller}, qbusiness-roles {version}".format(**head), 2)
-    states = Counter(each["state"] for each in results)  # in order of severity, as the results are
+    states = Counter(each["state"] for each in results)  # in order of severity, like the results
     counts = ", ".join(f"{number} {each}" for each, number in states.items())
     yield Line(f"data sources in {head['place']}: {counts or 'none'}", 2)
     groups = defaultdict[tuple[str, str], list[Record]](list)

@@ -53,7 +53,7 @@ class Survey:
         self._done = count(1)
 
     def attempt(self, step: Callable[[], _T]) -> _T | None:
-        """Return the result of a step; None if it failed, or if an earlier step did."""
+        """Return the result of a step; None if this step or an earlier one failed."""
         try:
             return None if self.failure else step()
         except (BotoCoreError, ClientError, ResponseParserError) as error:

@@ -132,7 +132,7 @@ def _read_entries(roles: Sequence[Declared], stated: Stated, output: Output) -> 
 
 
 def ask(view: View) -> list[Finding]:
-    """Return the findings about a role, with an `ok` finding for each question that has no other."""
+    """Return the findings about a role, with an `ok` finding for each question without another one."""
     found: list[Finding] = []
     for name, question in QUESTIONS:
         its = [each if each.question else each._replace(question=name) for each in question(view)]
@@ -264,7 +264,7 @@ def _parts(finding: Finding, entries: Sequence[str]) -> Iterator[Part]:
 
 
 def _of_context(given: Mapping[str, Sequence[str]], views: Sequence[View]) -> Iterator[str]:
-    """Yield a line for each value in --context."""
+    """Yield a line for each key in --context."""
     policies = [policy for view in views for policy in view.policies]
     named = {key.lower() for policy in policies for key in keys_in(policy.statements)}
     for key, values in given.items():

@@ -225,7 +225,7 @@ def _texts(value: str | Text | list[str]) -> tuple[Text, ...]:
 
 
 def _complete(facts: Facts, group: RequestGroup) -> tuple[str, ...]:
-    """Return the prefixes of keys that are absent unless they are known."""
+    """Return the prefixes of keys that are absent unless their values are known."""
     of_role = ("aws:principaltag/",) if facts.role else ()
     of_key = (_ENCRYPTION_CONTEXT,) if ENCRYPTED_SECRET in group.context else ()
     of_tags = _OF_SECRET_TAGS if group.resource.known in facts.secret_tags else ()

@@ -188,7 +188,7 @@ def denied(view: View) -> Findings:
 def explained(view: View) -> Iterator[tuple[Sequence[_Block], Finding]]:
     """Yield groups of decisions with the same cause, with the finding about each group."""
     if view.role is None and not view.declared:
-        return  # another finding says that the role does not exist
+        return  # another finding reports that the role does not exist
     by_cause: dict[tuple[Policy, Truth, tuple[Statement, ...]], list[_Block]] = defaultdict(list)
     for decision, cause in _blocks(view):
         by_cause[cause.policy, cause.truth, cause.statements].append((decision, cause))
