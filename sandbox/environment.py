@@ -108,7 +108,7 @@ class Sandbox:
         for lock in (self.state / ".pulumi" / "locks").rglob("*.json"):
             with suppress(
                 OSError, KeyError, TypeError, ValueError
-            ):  # deleted in the meantime, or not one of Pulumi's locks
+            ):  # the lock was deleted, or is not one of Pulumi's locks
                 if not _runs(json.loads(lock.read_text())["pid"]):
                     lock.unlink()
 

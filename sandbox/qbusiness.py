@@ -103,7 +103,7 @@ class QBusiness:
         return answer
 
     def _find(self, path: Path) -> dict[str, Any]:
-        """Return a resource's properties; raise QBusinessError if the resource or a parent is missing."""
+        """Return a resource's properties; raise QBusinessError if it or a parent does not exist."""
         for length in range(1, len(path) + 1):
             if path[:length] not in self.resources:
                 kind, name = _LEVELS[length - 1], path[length - 1]

@@ -154,7 +154,7 @@ def caller(configuration: Configuration) -> dict[str, str]:
 
 
 def _parsed(value: Any) -> Any:
-    """Return a value, parsed if it is JSON text, without secret markers."""
+    """Return a value without secret markers, and parse it if it is JSON text."""
     value = _unmarked(value)
     try:
         return _unmarked(json.loads(value))
