@@ -76,7 +76,7 @@ class Aws:
         """Load the contents that a previous server saved, if any."""
         self.contents = contents
         self.moto: Any = DomainDispatcherApplication(_moto)
-        # Handle one call at a time, so that nothing changes between a call's validation and its execution.
+        # Handle one call at a time, so that nothing changes between a call's validation and execution.
         self.lock = threading.Lock()
         self._reset()
         if contents.exists():
