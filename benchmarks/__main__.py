@@ -14,17 +14,17 @@ _PAGE = """\
 
 <!-- Written by `make bench`. -->
 
-Measured on {date}: {versions}.
+Test environment on {date}: {versions}.
 
-| Measurement | Figure | Comparison, or number of calls |
+| Measurement | Figure | Comparison or number of calls |
 |---|---|---|
 {rows}
 
 Compare the ratios, because the figures depend on the machine. The hand-written program declares the same
 roles and policies, without a component or validation. Both programs run with Pulumi's mocks, and
 valgrind counts their instructions. `audit` and `check` read data sources, each with a secret and a role,
-from a server that responds to each call after {delay} ms. Their figures are the median of three runs
-(minimum to maximum), and the maximum memory.
+from a server that responds to each call after {delay} ms. Their figures are the median time of three
+runs, with the range in parentheses, and the peak memory use.
 """
 
 
@@ -46,7 +46,7 @@ def _versions() -> str:
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     models = (line.partition(": ")[2] for line in lines if line.startswith("model name"))
     return (
-        f"{os.cpu_count()} cores of {next(models, platform.machine())}, {platform.system()}; Python "
+        f"{os.cpu_count()} cores of {next(models, platform.machine())}, {platform.system()}, Python "
         f"{platform.python_version()}, pulumi {version('pulumi')}, pulumi-aws {version('pulumi-aws')}"
     )
 

@@ -257,7 +257,7 @@ def _row(reading: _Reading) -> str:
     if (memory := max(memories)) > _MOST_MEMORY:
         raise RuntimeError(f"{reading.title} needs {memory:.0f} MB, more than {_MOST_MEMORY} MB")
     figure = f"{statistics.median(wall):.1f} s ({min(wall):.1f} to {max(wall):.1f}), {memory:.0f} MB"
-    calls_of_each = f"{total:,.0f} calls, {total / number:.1f} for each data source"
+    calls_of_each = f"{total:,.0f} calls, {total / number:.1f} per data source"
     return f"| {reading.title} of {number} data sources | {figure} | {calls_of_each} |"
 
 

@@ -47,15 +47,15 @@ class ConnectorRoleArgs(TypedDict):
     secret_id: NotRequired[pulumi.Input[str]]
     """Secrets Manager secret with the credentials: ARN or NAME-XXXXXX. Most connectors require it."""
     connector: NotRequired[str]
-    """Connector, named as in the URL of its IAM role page. Default: aem-cloud."""
+    """Name of the connector, from the URL of its IAM role page. Default: aem-cloud."""
     bucket_name: NotRequired[pulumi.Input[str]]
-    """S3 bucket that is the data source (s3-v1, s3-v2) or has its files. Default: no S3 statement."""
+    """S3 bucket that is the data source (s3-v1, s3-v2) or stores its files. Default: no S3 statement."""
     bucket_account_id: NotRequired[pulumi.Input[str]]
     """Account ID of the bucket's owner, 12 digits. Default: the application's account."""
     region: NotRequired[pulumi.Input[str]]
     """Region of the application. Default: the Region in its ARN, or else the provider's."""
     account_id: NotRequired[pulumi.Input[str]]
-    """Account ID of the application, 12 digits. Default: the one in its ARN, or the provider's."""
+    """Account ID of the application, 12 digits. Default: the account in its ARN, or the provider's."""
     kms_key_id: NotRequired[pulumi.Input[str]]
     """Customer managed key for the secret or S3 data source: ID or ARN. Default: no KMS statement."""
     vpc_configuration: NotRequired[VpcConfiguration]

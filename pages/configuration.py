@@ -107,7 +107,9 @@ def _needs() -> str:
         for connector in CONNECTORS.values():
             if (need := getattr(connector, kind)) is not usual:
                 exceptions.setdefault(need, []).append(f"`{connector.name}`")
-        others = (f"{_TEXTS.get(need, need)}: {', '.join(its)}" for need, its in exceptions.items())
+        others = (
+            f"{_TEXTS.get(need, f'{need} for')} {', '.join(its)}" for need, its in exceptions.items()
+        )
         items.append("; ".join([f"**{name}:** {usual}", *others]))
     return bullets(items)
 
@@ -152,8 +154,8 @@ _SCOPES: Final = {
 _PLACES: Final = """\
 ## Where each setting goes
 
-With [`dataSources`](data-sources.md), a stack has a role for each entry, and each setting has one of the places below.
-Without it, a stack in a clone has one role, `aem-connector`, with all settings at the top level:
+With [`dataSources`](data-sources.md), a stack has a role for each entry, and the table below shows each setting's
+place. Without `dataSources`, a stack in a clone has one role, `aem-connector`, with all settings at the top level:
 
 ```yaml
 config:
@@ -169,11 +171,11 @@ _INVALID: Final = "\0"
 """A value that no format allows."""
 _CONNECTOR: Final = "webcrawler"
 """A connector that accepts every setting."""
-_TEXTS: Final = {Need.EARLIER_VERSIONS: "only in earlier versions"}
+_TEXTS: Final = {Need.EARLIER_VERSIONS: "only in earlier versions of"}
 """Shorter texts than in the program's messages."""
 _REMARKS: Final = {
-    "secret_id": "Web Crawler needs it only for sites or a proxy that require sign-in.",
-    "connector": "Changing it updates the role policy and keeps the role.",
+    "secret_id": "Web Crawler needs it only if a site or proxy requires sign-in.",
+    "connector": "Changing the connector updates the role policy but keeps the role.",
     "vpc_configuration": (
         "If only earlier versions of a connector support a VPC, the program prints a warning."
     ),
@@ -182,40 +184,40 @@ _REMARKS: Final = {
 _NOTES: Final = {
     "secret_id": """\
 A Web Crawler data source can have two secrets: `secretArn` for the sites, and `additionalProperties.proxy.secretArn` for
-a web proxy. If it has both, set `secretId` to the first, and add [another
+a web proxy. If it has both, set `secretId` to the first secret, and add [another
 policy](own-project.md#add-a-policy-of-your-own) for the second.""",
     "bucket_name": """\
-For `s3-v1` and `s3-v2`, the role can list the bucket. For other connectors, set `bucketName` only if the data
-source's configuration refers to a file in S3, such as a certificate or Web Crawler's seed or sitemap file. The role
-can read every object in the bucket, so keep other files elsewhere.""",
+The role can read every object in the bucket, so keep unrelated files in another bucket. For `s3-v1` and `s3-v2`, the
+role can also list the bucket. For other connectors, set `bucketName` only if the data source's configuration refers to
+a file in S3, such as a certificate or Web Crawler's seed or sitemap file.""",
     "bucket_account_id": """\
-Set `bucketAccountId` if the bucket is in another account. Its [policy](troubleshooting.md#a-bucket-in-another-account)
-must also allow the role.""",
+Set `bucketAccountId` if the bucket is in another account. The [bucket
+policy](troubleshooting.md#a-bucket-in-another-account) must also grant the role access.""",
     "kms_key_id": """\
 Set `kmsKeyId` if a customer managed key encrypts the secret or, for `s3-v1` and `s3-v2`, the bucket's objects. The role
-can use the key only through Secrets Manager or, for these two, Amazon S3. The [key
-policy](troubleshooting.md#access-to-kms-is-not-allowed) must also allow the role or delegate to IAM policies.
+can use the key only through Secrets Manager or, for these two connectors, Amazon S3. The [key
+policy](troubleshooting.md#access-to-kms-is-not-allowed) must also grant the role access or delegate to IAM policies.
 
-Don't set `kmsKeyId` for an AWS managed key, such as `aws/secretsmanager`. No setting covers the key of a bucket that
-isn't the data source, so encrypt files in such a bucket with SSE-S3, which [Web Crawler
-requires](https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/connector-webcrawler.html) anyway.""",
+Don't set `kmsKeyId` for an AWS managed key, such as `aws/secretsmanager`. No setting grants access to the key of a
+bucket that isn't the data source. Encrypt this bucket's files with SSE-S3, which [Web Crawler
+requires](https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/connector-webcrawler.html).""",
     "ingest_scope": """\
 Leave `ingestScope` unset. The role can then ingest documents into the application and the index. The value `index`
 matches [six of AWS's pages](permissions.md#differences-from-awss-pages), but according to AWS's IAM documentation,
-it isn't enough for ingestion.""",
+it isn't sufficient for ingestion.""",
     "allow_network_interface_deletion": """\
 Set `allowNetworkInterfaceDeletion` if the data source has a VPC. The role can then delete network interfaces with the
 application's tag, which are otherwise [left behind](permissions.md#differences-from-awss-pages).""",
     "permissions_boundary_arn": """\
-If your organization has no boundary for these roles yet, [`examples/ci-roles/`](ci.md#the-permissions-boundary) creates
-one for each environment.""",
+If your organization has no permissions boundary for these roles,
+[`examples/ci-roles/`](ci.md#the-permissions-boundary) creates one for each environment.""",
     "exclusive_policies": """\
-If you set `exclusivePolicies`, [drift detection](operate.md#find-drift) finds policies that were added to the role by
-hand, and `pulumi up` removes them. Don't set it if the role needs a policy from elsewhere, such as [your own
+If you set `exclusivePolicies`, [drift detection](operate.md#find-drift) finds manually added policies, and
+`pulumi up` removes them. Don't set it if the role needs a policy from another source, such as [your own
 program](own-project.md#add-a-policy-of-your-own).
 
 If the role already exists, the next preview shows two resources to create, and warns that the update removes the role's
-other policies. A preview with the [policy pack](guardrails.md) lists each policy.""",
+other policies. A preview with the [policy pack](guardrails.md) lists these policies.""",
 }
 _EXAMPLES: Final = {
     "region": REGION,
@@ -235,16 +237,15 @@ _EXAMPLES: Final = {
 }
 _ACCOUNTS: Final = (
     "[Accounts whose credentials the AWS provider accepts](index.md#guard-against-the-wrong-account), "
-    "including the application's account"
+    "including the application's account."
 )
-_DEFAULT_TAGS: Final = "Tags for all of the stack's resources; the tags in `tags` take precedence"
-_REGION: Final = "Region of the application; the settings can't contain ARNs from other Regions"
+_DEFAULT_TAGS: Final = "Tags for all of the stack's resources. The tags in `tags` take precedence."
+_REGION: Final = "Region of the application. Settings can't contain ARNs from other Regions."
 
 _INTRODUCTION: Final = """\
 # Configuration
 
-Look up the settings of a stack, their effects, and the stack's outputs. Set a value with `pulumi config set`, or edit
-`Pulumi.STACK.yaml`:
+Look up a stack's settings and outputs. To set a value, edit `Pulumi.STACK.yaml` or use `pulumi config set`:
 
 ```sh
 pulumi config set --plaintext kmsKeyId 1234abcd-12ab-34cd-56ef-1234567890ab &&
@@ -253,12 +254,12 @@ pulumi config set --path 'vpcConfiguration.securityGroupIds[0]' --type string sg
 pulumi config set --path 'tags.CostCenter' --type string search
 ```
 
-In the file, each key begins with the project's name, except for the provider's settings, which begin with `aws:`. For an
-[entry](data-sources.md#entries) of `dataSources`, begin the key with `dataSources.NAME.` and add `--path`.
+In the file, each key begins with the project's name, except for the AWS provider's settings, which begin with `aws:`.
+For a setting in an [entry](data-sources.md#entries), begin the key with `dataSources.NAME.` and add `--path`.
 
-The program checks all settings before it creates anything and prints each problem with its fix. It also rejects unknown
-keys, so a misspelled `kmsKeyId` doesn't silently drop the KMS statement. In the file, quote numbers and dates, because
-YAML reads `012345670123` as a different number.
+The program checks all settings before it creates anything, and prints a fix for each problem. It also rejects unknown
+keys, so a misspelled `kmsKeyId` doesn't silently omit the KMS statement. In the file, quote numbers and dates, because
+YAML converts unquoted values such as `012345670123`.
 
 ## Settings
 """
@@ -268,22 +269,20 @@ _OUTPUTS: Final = """\
 
 | Output | Meaning |
 |---|---|
-| `roleArns`, `roleNames` | With `dataSources`: objects with the ARN and the name of each entry's role |
-| `roleArn`, `roleName` | The ARN and the name of a single role, or of the entry `aem-connector` |
-
-[Read the outputs](data-sources.md#read-the-outputs) shows how to use them.
+| `roleArns`, `roleNames` | [Objects](data-sources.md#read-the-outputs) with the ARN or the name of each entry's role; only with `dataSources` |
+| `roleArn`, `roleName` | ARN or name of the single role, or of the `aem-connector` entry's role |
 """
 _SECRETS: Final = """\
 ## Secret settings
 
 No setting needs to be secret, because names, IDs, and ARNs contain no credentials. The program rejects secrets in
-`dataSources`. If you set a top-level setting with `--secret`, each policy that contains it is secret: previews show
-`[secret]` instead of a change, and [`check`](check.md#secret-settings) leaves out the role unless you pass
+`dataSources`. If you set a top-level setting with `--secret`, each policy that contains it is secret. Previews then
+show `[secret]` instead of a change, and [`check`](check.md#secret-settings) skips the role unless you pass
 `--show-secrets`. The state still contains some plaintext copies, such as the ARN of a role with a secret `roleName`.
 """
 _CONNECTORS: Final = """\
 ## Connectors
 
-The names come from the URLs of AWS's IAM role pages, which the titles link to. AWS supported *legacy* connectors until
-May 31, 2026; the program still creates their roles. `type` is the value in the data source's configuration.
+The titles link to AWS's IAM role pages, whose URLs contain the connectors' names. AWS supported *legacy* connectors
+until May 31, 2026; the program still creates their roles. `type` is the data source configuration's `type`.
 """

@@ -1,4 +1,4 @@
-"""Audit and check the roles of Amazon Q Business data sources, and prepare the import of roles.
+"""Audit, check, and assign the roles of Amazon Q Business data sources, and prepare their import.
 
-The program does not import this package. Nothing here changes AWS resources.
+The Pulumi program does not import this package. Only `adopt` and `assign` change AWS resources.
 """

@@ -1,8 +1,8 @@
 """Read one AWS account and Region.
 
-This module makes all of the commands' calls to AWS, and only `Account.change` makes calls that change
-anything. `roles/actions.py` lists the others. AWS errors are botocore exceptions, which
-`roles/errors.py` explains.
+This module makes all of the commands' calls to AWS. Only `Account.change` makes calls that change
+resources. `roles/actions.py` lists the calls. The calls raise botocore's exceptions; `explain` in
+`roles/errors.py` converts them to messages.
 """
 
 import functools
@@ -36,27 +36,27 @@ from roles.output import Notes
 from roles.version import version
 
 _CONNECT_TIMEOUT: Final = 5
-"""Seconds that each attempt waits for a connection."""
+"""The connection timeout of each attempt, in seconds."""
 _ATTEMPTS: Final = 10
-"""The maximum number of attempts per call, unless the environment or the profile specifies another."""
+"""The maximum number of attempts per call, unless the environment or the profile specifies a maximum."""
 _DEFAULT_KEY: Final = "DefaultEncryptionKey"
 """The key ID that stands for aws/secretsmanager in a secret's versions."""
 _LOWEST_ERROR_STATUS: Final = 300
-"""The lowest HTTP status that botocore raises as an error."""
+"""The lowest HTTP status for which botocore raises an error."""
 _HTML_START: Final = re.compile(rb"\s*<(?:!doctype )?html", re.IGNORECASE)
 
 _DECISIONS: Final = ("allowed", "explicitDeny", "implicitDeny")
 """https://docs.aws.amazon.com/IAM/latest/APIReference/API_EvaluationResult.html"""
 
 _loader: Final = functools.cache(botocore.loaders.create_loader)
-"""Returns the SDK's descriptions of services, which all accounts share because they take 20 MB."""
+"""Returns a loader of the SDK's service models, which all accounts share because they take 20 MB."""
 
 Reply = Mapping[str, Any]
 """An AWS response, or a structure in one, as parsed by botocore."""
 
 
 class _Structure(dict[str, Any]):
-    """A structure in a response, in which AWS may leave out an entry that this program needs."""
+    """A structure in a response; reading an entry that AWS left out raises OddAnswerError."""
 
     def __init__(self, operation: str, entries: Mapping[str, Any]) -> None:
         super().__init__({name: _complete(operation, value) for name, value in entries.items()})
@@ -68,7 +68,7 @@ class _Structure(dict[str, Any]):
 
 
 def _complete(operation: str, value: Any) -> Any:
-    """Return a response, or a part of it, whose missing entries are errors about the response."""
+    """Return a response or a part of one; reading a missing entry in it raises OddAnswerError."""
     if isinstance(value, dict):
         return _Structure(operation, cast("dict[str, Any]", value))
     if isinstance(value, list):
@@ -106,8 +106,8 @@ class DataSource(NamedTuple):
 
     @property
     def deleted(self) -> str:
-        """The note about a data source that was deleted after it was listed."""
-        return f"data source {self.label} was deleted in the meantime"
+        """The note that the data source was deleted after it was listed."""
+        return f"data source {self.label} was deleted after it was listed"
 
     @property
     def application_label(self) -> str:
@@ -132,29 +132,29 @@ class DataSource(NamedTuple):
 class Role(NamedTuple):
     """A role and its policies in IAM.
 
-    Fields in `ROLE_PROPERTIES` of `policy_settings` are named like the arguments of `aws.iam.Role`.
+    The fields in `ROLE_PROPERTIES` (roles/adopt) have the same names as arguments of `aws.iam.Role`.
     """
 
     arn: str
     id: str
-    """The unique ID; even a later role with the same name has a different ID."""
+    """The unique ID; a role that is recreated with the same name has a different ID."""
     name: str
     path: str
     description: str
     permissions_boundary: str
-    """The ARN of the policy; empty if the role has no boundary."""
+    """The ARN of the boundary policy; empty if there is none."""
     max_session_duration: int
     """In seconds."""
     tags: Mapping[str, str]
     trust_policy: Mapping[str, Any]
     inline_policies: Mapping[str, Mapping[str, Any]]
-    """Documents by name."""
+    """The policy documents, by policy name."""
     attached: tuple[str, ...] | None
-    """ARNs of the attached policies; None if they could not be listed."""
+    """The ARNs of the attached policies; None if they could not be listed."""
     attached_policies: Mapping[str, Mapping[str, Any]]
-    """The documents that could be read, by ARN."""
+    """The policy documents that could be read, by policy ARN."""
     denied: str | None
-    """The action that was not allowed when reading attached policies; None if all were read."""
+    """The denied action that prevented reading an attached policy; None if all were read."""
     last_used: datetime | None
     """None if IAM reports no use in the last 400 days."""
 
@@ -165,12 +165,12 @@ class Role(NamedTuple):
 
 
 class Account:
-    """Access to the credentials' account in one Region."""
+    """Access to the account that the credentials belong to, in one Region."""
 
     def __init__(self, region: str | None, notes: Notes, assumed: Reply | None = None) -> None:
-        """Set the Region; None means the Region in the environment or the profile.
+        """Create a session; if `region` is None, use the Region in the environment or the profile.
 
-        `assumed` is from `assume_role`; the default is the SDK's default credential chain.
+        `assumed` is a response from AssumeRole; without it, use the SDK's default credential chain.
         """
         core = botocore.session.get_session()
         core.register_component("data_loader", _loader(core.get_config_variable("data_path")))
@@ -182,18 +182,18 @@ class Account:
             names = ("AccessKeyId", "SecretAccessKey", "SessionToken")
             core.set_credentials(*(assumed["Credentials"][name] for name in names))
         self._assumed = assumed
-        # Otherwise, botocore parses policies and keeps only the last of two entries with the same key.
+        # If botocore parses a policy, it keeps only the last of several entries with the same key.
         self._session.events.unregister("after-call.iam", json_decode_policies)
         self._session.events.register("before-parse", _reject_html)
         self._session.events.register("before-parse.qbusiness.GetDataSource", self._note_unknown)
         self.unknown: dict[str, list[str]] = {}
-        """The properties that this version of the SDK drops from responses, by the data source's ID."""
+        """The properties that this version of the SDK drops from responses, by data source ID."""
         self._session.events.register("after-call-error", _name_operation)
         self._core = core
         self._clients: dict[str, Any] = {}
         self.notes = notes
         self.answers: dict[tuple[str, str], Future[Any]] = {}
-        """The results and errors, by method and arguments."""
+        """The results and errors of earlier calls, by method and arguments."""
         self._elsewhere: dict[str, Account] = {}
         self._lock = Lock()
         self.region = str(self._client("qbusiness").meta.region_name)
@@ -204,7 +204,7 @@ class Account:
         return str(self._session.get_partition_for_region(self.region))
 
     def in_region(self, region: str) -> "Account":
-        """Return the same account in another Region, with its own answers."""
+        """Return the same account in a Region; each Region has separate cached answers."""
         if region == self.region:
             return self
         with self._lock:
@@ -212,10 +212,10 @@ class Account:
                 self._elsewhere[region] = Account(region, self.notes, self._assumed)
             return self._elsewhere[region]
 
-    # Reading. `READS` has the actions and their arguments.
+    # Reading. `READS` lists the actions and their arguments.
 
     def get(self, name: str, *values: Any) -> Any:
-        """Return the result of the call for an action in `READS`; empty text if there is none."""
+        """Return the result of the call for an action in `READS`; an empty string if there is none."""
         return self._once(self._get, name, *values)
 
     def items(self, name: str, *values: Any) -> list[Any]:
@@ -245,7 +245,7 @@ class Account:
     def data_sources(self, application_id: str | None = None) -> Iterator[DataSource]:
         """Yield the data sources of one application, or of all applications.
 
-        With `application_id`, the application's name is left empty. Without it, raises InputError if
+        If `application_id` is given, the application's name is empty. Otherwise, raises InputError if
         there are no applications.
         """
         names = {application_id: ""} if application_id else self.applications()
@@ -269,7 +269,7 @@ class Account:
         return self.get("qbusiness:GetDataSource", *data_source.ids.values())
 
     def secret(self, secret_id: str) -> Reply:
-        """Return a secret's metadata, with any key as a key or alias ARN. No method reads the value."""
+        """Return a secret's metadata, without its value, and with any key as a key or alias ARN."""
         found: Reply = self.get("secretsmanager:DescribeSecret", secret_id)
         if key_id := found.get("KmsKeyId"):
             return {**found, "KmsKeyId": _key_arn(key_id, Arn.of(found["ARN"]))}
@@ -295,7 +295,7 @@ class Account:
         return "eu-west-1" if region == "EU" else region
 
     def bucket_key(self, bucket: str, owner: str) -> str | None:
-        """Return the ARN of the key or alias with which S3 encrypts objects by default.
+        """Return the ARN of the key or alias with which S3 encrypts a bucket's objects by default.
 
         None stands for Amazon S3 managed keys. AWS denies access if `owner` does not own the bucket.
         """
@@ -316,7 +316,7 @@ class Account:
         return self.policy("iam:GetPolicyVersion", arn, version)
 
     def caller(self) -> Reply:
-        """Return the account and ARN to which the credentials belong."""
+        """Return the account and ARN of the principal to which the credentials belong."""
         if self._assumed:
             arn: str = self._assumed["AssumedRoleUser"]["Arn"]
             return {"Account": Arn.of(arn).account, "Arn": arn}
@@ -386,35 +386,35 @@ class Account:
         )
 
     def _policies(self, names: Iterable[str], read: Callable[[str], Any]) -> Iterator[tuple[str, Any]]:
-        """Yield the name or ARN of each policy with its document, unless it has been deleted since."""
+        """Yield each policy's name or ARN, and its document; skip policies that no longer exist."""
         for name in names:
             try:
                 yield name, read(name)
             except ClientError as error:
                 if not is_gone(error):
                     raise
-                self.notes(f"the policy {name} was deleted in the meantime")
+                self.notes(f"the policy {name} was deleted after it was listed")
 
     # Changes.
 
     def change(self, service: str, operation: str, **parameters: Any) -> None:
-        """Make a call that changes AWS, and forget all answers."""
+        """Make a call that changes AWS resources, and discard all cached answers."""
         try:
             self._call(service, operation, **parameters)
         finally:
             self.answers.clear()
 
     def parameters(self, service: str, operation: str) -> Collection[str]:
-        """Return the names of the parameters of an operation, such as `UpdateDataSource`."""
+        """Return the parameter names of an operation, such as `UpdateDataSource`."""
         return self._client(service).meta.service_model.operation_model(operation).input_shape.members
 
     # Calls to AWS.
 
     def _once(self, read: Callable[..., Any], *question: Any) -> Any:
-        """Return the result of `read`, which runs only once with the same arguments, in all threads.
+        """Return the result of `read`, which is called only once for each set of arguments.
 
-        Later calls return the same result or raise the same error. Data sources may share a role or
-        secret.
+        Later calls, from any thread, return the same result or raise the same error. This saves calls
+        because data sources can share a role or secret.
         """
         mine: Future[Any] = Future()
         answer = self.answers.setdefault((read.__name__, repr(question)), mine)
@@ -442,7 +442,7 @@ class Account:
         return [item for page in pages for item in _complete(operation, page).get(key, [])]
 
     def close(self) -> None:
-        """Close all connections; a later call opens a new one."""
+        """Close all connections; later calls open new ones."""
         for client in self._clients.values():
             client.close()
 
@@ -464,7 +464,7 @@ class Account:
             )
             return self._session.client(service, config=options)  # pyright: ignore[reportCallIssue, reportArgumentType, reportUnknownMemberType, reportUnknownVariableType]
         except BotoCoreError:
-            raise  # some are also a ValueError
+            raise  # some of these errors are also ValueErrors
         except ValueError as error:
             raise InputError(
                 f"the AWS SDK rejects a setting in the environment or the profile: {error}"
@@ -474,7 +474,7 @@ class Account:
         return _complete(operation, getattr(self._client(service), operation)(**parameters))
 
     def _note_unknown(self, operation_model: Any, response_dict: Mapping[str, Any], **_: object) -> None:
-        with suppress(ValueError, AttributeError):  # the parser reports a body that is not an object
+        with suppress(ValueError, AttributeError):  # botocore reports a body that is not an object
             body = json.loads(response_dict["body"])
             self.unknown[body.get("dataSourceId")] = [*_unknown(operation_model.output_shape, body)]
 
@@ -486,13 +486,13 @@ def _operation(name: str) -> tuple[str, str]:
 
 
 def _parameters(name: str, values: Iterable[Any]) -> dict[str, Any]:
-    """Return the arguments of the call for an action, without those that are not given."""
+    """Return the arguments of the call for an action, except those that are None."""
     given = zip(READS[name].arguments, values, strict=True)
     return {**READS[name].fixed, **{key: value for key, value in given if value is not None}}
 
 
 def is_aws_alias(key_id: str) -> bool:
-    """Return whether a key ID is the alias of a key that AWS manages, or the alias's ARN."""
+    """Return whether a key ID is the alias or the alias ARN of an AWS managed key."""
     return key_id.rpartition(":")[2].startswith("alias/aws/")
 
 
@@ -505,7 +505,7 @@ def _key_arn(key_id: str, home: Arn) -> str:
 
 
 def _document(operation: str, text: str) -> Any:
-    """Parse a policy's JSON, even if URL-encoded; raise OddAnswerError if it is not valid."""
+    """Parse a policy's JSON, even if it is URL-encoded; raise OddAnswerError if it is not valid."""
     try:
         return parse(plain_json(text))
     except MalformedError as error:

@@ -1,6 +1,6 @@
 """List the calls that the commands make to AWS, and the IAM actions that each command needs.
 
-Policies on the pages in docs/ allow the same actions.
+The policies on the pages in docs/ must allow the same actions.
 """
 
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 SESSION: Final = "qbusiness-roles"
-"""The name of role sessions, which CloudTrail records with each call."""
+"""The session name of assumed roles, which CloudTrail records with each call."""
 _ALL: Final = ("adopt", "assign", "audit", "check")
 _SOME: Final = ("assign", "audit", "check")
 _ACCOUNTS: Final = ("accounts",)
@@ -19,17 +19,17 @@ class Read(NamedTuple):
     """A call that only reads."""
 
     commands: tuple[str, ...]
-    """The commands that make it; `accounts` stands for `audit` of other accounts."""
+    """The commands that make the call; `accounts` represents `audit` of other accounts."""
     arguments: tuple[str, ...] = ()
     """The names of the arguments, in order."""
     result: tuple[str, ...] = ()
-    """The path to the result in the response."""
+    """The keys that lead to the result in the response."""
     fixed: Mapping[str, Any] = MappingProxyType({})
-    """Arguments that are always the same."""
+    """The arguments that are the same in every call."""
     absent: str = ""
-    """The code of the error that means that there is none."""
+    """The code of the error that AWS returns if there is no result."""
     operation: str = ""
-    """The name of the operation, if the action has a different name."""
+    """The name of the operation, if it differs from the action's name."""
 
 
 READS: Final[Mapping[str, Read]] = {
@@ -59,7 +59,7 @@ READS: Final[Mapping[str, Read]] = {
     "s3:GetBucketPolicy": Read(_SOME, ("Bucket",), ("Policy",), absent="NoSuchBucketPolicy"),
     "ec2:DescribeSubnets": Read(("check",), ("Filters",), ("Subnets",)),
     "ec2:DescribeSecurityGroups": Read(("check",), ("Filters",), ("SecurityGroups",)),
-    # https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListRoles.html has the maximum.
+    # The maximum page size: https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListRoles.html
     "iam:ListRoles": Read(("audit",), (), ("Roles",), {"PaginationConfig": {"PageSize": 1000}}),
     "iam:GetRole": Read(_ALL, ("RoleName",), ("Role",)),
     "iam:ListRolePolicies": Read(_ALL, ("RoleName",), ("PolicyNames",)),
@@ -86,9 +86,9 @@ def _of(command: str) -> tuple[str, ...]:
 
 
 ACTIONS: Final = {command: _of(command) for command in _ALL}
-"""The actions with which each command reads."""
+"""The actions that each command needs to read AWS resources."""
 OF_ACCOUNTS: Final = _of("accounts")
-"""The actions that `audit` needs only to read other accounts, in addition to its role there."""
+"""The additional actions that `audit` needs in the caller's account to read other accounts."""
 CHANGES: Final[Mapping[str, tuple[str, ...]]] = {
     "adopt": (
         "qbusiness:UpdateDataSource",
@@ -98,7 +98,7 @@ CHANGES: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "assign": ("qbusiness:UpdateDataSource",),
 }
-"""The only actions that change AWS: those that apply a confirmed plan.
+"""The only actions that change AWS resources; they apply a confirmed plan.
 
 UpdateDataSource also needs iam:PassRole for the role that a data source gets.
 """
@@ -111,6 +111,6 @@ _BY_OPERATION: Final = {
 def action(operation: str) -> str:
     """Return the IAM action that an API operation needs, such as `iam:GetRole` for GetRole.
 
-    For an operation that no command needs, return its name unchanged.
+    If no command uses the operation, return the operation's name unchanged.
     """
     return _BY_OPERATION.get(operation, operation)

@@ -1,4 +1,4 @@
-"""Find the applications and the other principals that a role's trust policy names."""
+"""Find the applications and the other principals in a role's trust policy."""
 
 import re
 from collections.abc import Collection, Iterator
@@ -15,14 +15,14 @@ from roles.difference import TRUST_POLICY, role_statements, statements
 from roles.findings import attempt, note
 
 UNIQUE_ID: Final = re.compile(r"A[A-Z]{3}[A-Z0-9]{12,}")
-"""The unique ID that IAM shows in place of a deleted role, user, or group.
+"""Matches the unique ID that IAM shows in place of the ARN of a deleted user or role.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids"""
 
 
 def accepted_applications(role: Role) -> Iterator[str]:
     """Yield the ARNs of the applications for which a role can be assumed; they may be patterns.
 
-    `*` stands for a statement without a condition on the application.
+    For a statement without a condition on the application, yield `*`.
     """
     for statement in statements(TRUST_POLICY, role.trust_policy):
         if statement.allows and {f"Service:{SERVICE}", "*"}.intersection(statement.principals.values):
@@ -33,9 +33,9 @@ def accepted_applications(role: Role) -> Iterator[str]:
 
 
 def other_applications(account: Account, role: Role, own: str) -> list[str]:
-    """Return the ARNs of the applications, except `own`, that exist and that a trust policy names.
+    """Return the ARNs of the existing applications in a role's trust policy, except `own`.
 
-    An application that cannot be read may exist.
+    An application that cannot be read counts as existing.
     """
     named = dict.fromkeys(filter(APPLICATION.parse, accepted_applications(role)))
     gone = note("")
@@ -50,9 +50,9 @@ def other_applications(account: Account, role: Role, own: str) -> list[str]:
 def other_principals(role: Role) -> list[str]:
     """Return the principals that may assume a role, except Amazon Q Business and the role itself.
 
-    The IDs of deleted principals are left out. `*` stands for everybody, with or without exceptions. If
-    a statement for everybody has conditions on keys other than `aws:SourceAccount` and `aws:SourceArn`,
-    a text that lists those other keys takes the place of `*`.
+    The IDs of deleted principals are left out. `*` means everybody, with or without exceptions. If a
+    statement for everybody has conditions on keys other than `aws:SourceAccount` and `aws:SourceArn`,
+    the result contains a description with these keys in place of `*`.
     """
     names: dict[str, None] = {}
     for statement in role_statements(role):
@@ -69,12 +69,12 @@ def other_principals(role: Role) -> list[str]:
 
 
 def trusts_only(applications: Collection[str], trust_policy: str) -> bool:
-    """Return whether a trust policy, in JSON, is only for Amazon Q Business and for these applications.
+    """Return whether a trust policy trusts only Amazon Q Business, and only for these applications.
 
-    `applications` contains ARNs. The JSON may be URL-encoded.
+    `applications` contains ARNs. The trust policy is in JSON, which may be URL-encoded.
     """
     if SERVICE not in trust_policy:
-        return False  # without parsing the policies of all the account's roles
+        return False  # this avoids parsing the trust policies of all roles in the account
     found = read_document(plain_json(trust_policy), Kind.TRUST, TRUST_POLICY).statements
     allowing = [each for each in found if each.allows]
     return bool(allowing) and all(

@@ -32,7 +32,7 @@ class Arn(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The resource after its last slash, such as a role's name without its path."""
+        """The part of the resource after its last slash, such as a role's name without its path."""
         return self.resource.rpartition("/")[2]
 
 

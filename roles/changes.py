@@ -1,9 +1,9 @@
-"""Apply a plan that the user has confirmed: make each change, and read it back.
+"""Apply a plan that the user has confirmed: make each change, and read the result.
 
-A change contains the state before it and the wanted state. Before each write, AWS must still have one of
-them: if the state differs from both, somebody else has changed it, so it is shown and left alone. A
-journal with both states is written before the first change. It serves to go back and, after an
-interruption, to tell this program's changes from others.
+A change contains the earlier state and the wanted state of a resource. Before each write, the state in
+AWS must be one of these two. Otherwise, somebody else has changed the resource, so the command shows the
+difference and skips the change. Before the first change, the command writes both states to a journal,
+which is used to undo changes and, after an interruption, to recognize the changes of this program.
 """
 
 import argparse
@@ -37,13 +37,13 @@ from roles.view import find_role
 _NOT_PROPERTIES: Final = ("status", "error", "createdAt", "updatedAt", "ResponseMetadata")
 _PAUSE: Final = 5
 _UPDATE: Final = 120
-"""How often to read a data source until its update has ended."""
+"""The maximum number of reads of a data source while it is being updated."""
 _READS: Final = 12
-"""How often to read after a write, because AWS can show the earlier state for a while."""
+"""The maximum number of reads after a write, because AWS can return the earlier state for a while."""
 _JOURNALS: Final = {"adopt": "restored", "assign": "assigned"}
 _UNFINISHED: Final = "unfinished-"
 GONE: Final = "no longer exists, or was recreated"
-"""The text about a resource whose unique ID no longer exists."""
+"""The message about a resource whose unique ID no longer exists."""
 
 Document = Mapping[str, Any]
 
@@ -62,7 +62,7 @@ def _in_order(value: object) -> Any:
 
 
 class DataSourceChange(NamedTuple):
-    """A data source that gets a role and keeps its other properties."""
+    """A change to a data source's role that keeps the data source's other properties."""
 
     data_source: DataSource
     before: Document
@@ -70,7 +70,7 @@ class DataSourceChange(NamedTuple):
     role: str
     """The ARN of the role that the data source gets."""
     earlier_id: str = ""
-    """The unique ID of the earlier role; empty if there is none that could be given back."""
+    """The unique ID of the earlier role; empty if there was none, or it no longer existed."""
 
     @property
     def label(self) -> str:
@@ -92,12 +92,12 @@ class DataSourceChange(NamedTuple):
 
     @property
     def plan(self) -> list[str]:
-        """The change in words."""
+        """The lines of the plan that describe the change."""
         return [f"{self.label} gets {self.role}", f"  in place of {self.earlier or 'none'}"]
 
     @property
     def result(self) -> str:
-        """The outcome for the data source, in words."""
+        """A description of the data source after the change."""
         return f"has {self.role}"
 
     def is_same(self, one: Document, other: Document) -> bool:
@@ -105,16 +105,16 @@ class DataSourceChange(NamedTuple):
         return one == other
 
     def is_possible(self, now: Document) -> bool:
-        """Return whether the data source may have these properties before or after this change."""
+        """Return whether the data source can have these properties before or after this change."""
         return now == self.after or now.get("roleArn") != self.role
 
     def read(self, account: Account) -> Document:
-        """Return the properties as AWS has them now; empty if the data source no longer exists."""
+        """Return the current properties in AWS; empty if the data source no longer exists."""
         account.in_region(self.data_source.region).answers.clear()
         return read_properties(account, self.data_source)
 
     def write(self, account: Account, _: Document, wanted: Document) -> None:
-        """Send all properties, because AWS does not document whether an update keeps omitted ones."""
+        """Send all properties; AWS does not document whether an update keeps omitted properties."""
         there = account.in_region(self.data_source.region)
         known = there.parameters("qbusiness", "UpdateDataSource")
         there.change(
@@ -123,23 +123,23 @@ class DataSourceChange(NamedTuple):
         time.sleep(_PAUSE)
 
     def can_undo(self, account: Account, now: Document) -> bool:
-        """Return whether an update may be undone: properties are gone, and nobody has set others."""
+        """Return whether to undo an update: it removed properties, and nobody has set others since."""
         its = {name: each for name, each in now.items() if name not in ("status", "roleArn")}
         is_ours = now.get("roleArn") in (self.role, self.earlier) and _is_part(its, self.after)
         return is_ours and role_id(account, self.earlier) == self.earlier_id != ""
 
 
 class RoleChange(NamedTuple):
-    """A role that gets other documents: its trust policy, and the program's role policy or none."""
+    """A change to a role's trust policy and to its role policy, which may be deleted."""
 
     arn: str
     id: str
-    """The unique ID; a later role with the same ARN is another role."""
+    """The unique ID; a role that is recreated with the same ARN has a different ID."""
     before: Document
-    """The documents before the change, by the names of the policies."""
+    """The documents before the change, by policy name."""
     after: Document
     differing: Sequence[str] = ()
-    """The other policies that differ from the saved ones, and stay."""
+    """The names of the policies that differ from the saved policies but are not changed."""
 
     @property
     def label(self) -> str:
@@ -148,7 +148,7 @@ class RoleChange(NamedTuple):
 
     @property
     def plan(self) -> list[str]:
-        """The change in words."""
+        """The lines of the plan that describe the change."""
         lines = [f"{self.label}:"]
         for name in {**self.before, **self.after}:
             old, new = self.before.get(name), self.after.get(name)
@@ -159,22 +159,22 @@ class RoleChange(NamedTuple):
 
     @property
     def result(self) -> str:
-        """The outcome for the role, in words."""
+        """A description of the role after the change."""
         others = ", ".join(self.differing)
         return f"put back, except for {others}, which somebody has changed" if others else "restored"
 
     def is_same(self, one: Document, other: Document) -> bool:
-        """Return whether both documents are the same."""
+        """Return whether all documents are the same."""
         return same_document(one, other)
 
     def is_possible(self, now: Document) -> bool:
-        """Return whether the role may have these documents before, during, or after this change."""
+        """Return whether the role can have these documents before, during, or after this change."""
         sides = (self.before, self.after)
         names = {**self.before, **self.after, **now}
         return all(any(same_document(now.get(name), its.get(name)) for its in sides) for name in names)
 
     def read(self, account: Account) -> Document:
-        """Return the documents as AWS has them now; empty if this role no longer exists."""
+        """Return the current documents in AWS; empty if the role no longer exists."""
         account.answers.clear()
         role = find_role(account, self.arn)
         if isinstance(role, Finding):
@@ -182,7 +182,7 @@ class RoleChange(NamedTuple):
         return documents_of(role) if role and role.id == self.id else {}
 
     def write(self, account: Account, now: Document, wanted: Document) -> None:
-        """Write the documents that differ; delete a policy last."""
+        """Write the documents that differ; if the role policy must be deleted, delete it last."""
         role, own = {"RoleName": self.label}, {"PolicyName": POLICY_NAME}
         policy, trust = wanted.get(POLICY_NAME), wanted[TRUST_POLICY]
         if policy and not same_document(now.get(POLICY_NAME), policy):
@@ -197,7 +197,7 @@ Change = DataSourceChange | RoleChange
 
 
 class Plan(NamedTuple):
-    """Changes, and the text that the user reads before confirming them."""
+    """Changes, and the description that the user reads before confirming them."""
 
     verb: str
     stack: str
@@ -212,7 +212,7 @@ class Plan(NamedTuple):
     """The steps that the user must take once the plan has been applied."""
 
     def document(self) -> dict[str, Any]:
-        """Return the plan for a file."""
+        """Return the plan as an object for a JSON file."""
         return {
             "command": self.verb,
             "stack": self.stack,
@@ -232,9 +232,9 @@ class Plan(NamedTuple):
 
 
 def read_properties(account: Account, source: DataSource) -> Document:
-    """Return a data source's properties, and its status if it has failed, once no update is running.
+    """Wait until no update is running; return a data source's properties, and its status if it failed.
 
-    Empty if the data source does not exist. Raises InputError if an update could drop a property.
+    The result is empty for a missing data source. Raises InputError if an update could drop a property.
     """
     there, status = account.in_region(source.region), ""
     for _ in range(_UPDATE):
@@ -248,8 +248,8 @@ def read_properties(account: Account, source: DataSource) -> Document:
         if unknown := there.unknown.get(source.id):
             names = ", ".join(unknown)
             raise InputError(
-                f"{source.label}: this version of boto3 does not know {names}, which an update could "
-                "lose: update boto3"
+                f"{source.label}: this version of boto3 lacks {names}, which an update could "
+                "remove: update boto3"
             )
         if status in ("ACTIVE", "FAILED"):
             plain = json.loads(json.dumps(found, default=str))
@@ -266,7 +266,7 @@ def read_properties(account: Account, source: DataSource) -> Document:
 
 
 def _is_set(value: object) -> bool:
-    """Return whether a property is set; an update rejects empty structures."""
+    """Return whether a property is set; UpdateDataSource rejects empty structures."""
     parts = cast("dict[str, object]", value).values() if isinstance(value, dict) else [value]
     return any(each not in (None, []) for each in parts)
 
@@ -283,13 +283,13 @@ def role_id(account: Account, arn: str) -> str:
 
 
 def documents_of(role: Role) -> dict[str, Any]:
-    """Return those of a role's documents that an update writes."""
+    """Return a role's trust policy and role policy, if it has one, by policy name."""
     own = role.inline_policies.get(POLICY_NAME)
     return {TRUST_POLICY: role.trust_policy, **({POLICY_NAME: own} if own else {})}
 
 
 def documents_in(policies: Policies) -> dict[str, Any]:
-    """Return the documents that an update writes, according to a stack or its settings."""
+    """Return the trust policy and role policy that the program writes, by policy name."""
     return {
         TRUST_POLICY: json.loads(policies.trust_policy),
         POLICY_NAME: json.loads(policies.role_policy),
@@ -297,7 +297,7 @@ def documents_in(policies: Policies) -> dict[str, Any]:
 
 
 def _is_part(some: Any, whole: Any) -> bool:
-    """Return whether all properties in one document are in another one, too."""
+    """Return whether `whole` contains all properties and list items of `some`."""
     if isinstance(some, dict) and isinstance(whole, dict):
         inner, its = cast("Document", some), cast("Document", whole)
         return all(name in its and _is_part(each, its[name]) for name, each in inner.items())
@@ -316,7 +316,7 @@ def _difference(old: object, new: object) -> list[str]:
 
 
 def _text(document: object) -> str:
-    # Without whitespace, which may count toward the quota of a trust policy.
+    # The text has no whitespace, because it may count toward the size quota of trust policies.
     return json.dumps(document, separators=(",", ":"))
 
 
@@ -327,11 +327,11 @@ def add_options(
     parser: argparse.ArgumentParser,
     either: "argparse._MutuallyExclusiveGroup",  # pyright: ignore[reportPrivateUsage]
 ) -> None:
-    """Add the options about plans."""
+    """Add the options for plans."""
     either.add_argument(
-        "--apply", metavar="FILE", type=Path, help="apply the plan that --save wrote; needs no Pulumi"
+        "--apply", metavar="FILE", type=Path, help="apply the plan that --save wrote, without Pulumi"
     )
-    parser.add_argument("--yes", action="store_true", help="apply the plan without asking")
+    parser.add_argument("--yes", action="store_true", help="apply the plan without confirmation")
     parser.add_argument(
         "--save", metavar="FILE", type=Path, help="write the plan to a new file, and change nothing"
     )
@@ -347,14 +347,14 @@ def create(path: Path, text: str) -> None:
 
 
 def read_saved(path: Path) -> dict[str, Any]:
-    """Return the object in a JSON file; raise InputError if it has none."""
+    """Return the object in a JSON file; raise InputError if the file does not contain one."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except ValueError:
         found = None
     if not isinstance(found, dict):
         raise InputError(
-            f"{path} is not a complete file of this program: pass another file, or delete it"
+            f"{path} is not a complete file from this program: pass another file, or delete it"
         )
     return cast("dict[str, Any]", found)
 
@@ -372,7 +372,7 @@ def read_plan(path: Path, output: Output) -> Plan:
         ]
         verb, stack, owner, region = (found[name] for name in ("command", "stack", "account", "region"))
     except (KeyError, TypeError):
-        raise InputError(f"{path} is not a plan of this version of the program") from None
+        raise InputError(f"{path} is not a plan from this version of the program") from None
     account = Account(region, output)
     check_account(str(path), [owner], account)
     return Plan(
@@ -394,15 +394,15 @@ def locked() -> Generator[None]:
         fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     except BlockingIOError:
-        raise InputError("another command works on roles in this directory: wait for it") from None
+        raise InputError("another command is running in this directory: wait until it ends") from None
     finally:
         os.close(directory)
 
 
 def check_unfinished(stack: str, output: Output) -> list[str]:
-    """Return the differences between AWS and the possible results of a stack's interrupted runs.
+    """Return the differences between resources and the possible results of a stack's interrupted runs.
 
-    Rename the journals of the runs without a difference, because these runs are finished.
+    Rename the journals of runs without differences, because these runs are finished.
     """
     found: list[str] = []
     for path in sorted(Path().glob(f"{_UNFINISHED}*.json")):
@@ -426,19 +426,19 @@ def check_unfinished(stack: str, output: Output) -> list[str]:
 
 
 def apply_file(options: argparse.Namespace, output: Output) -> int:
-    """Apply the plan that `--save` wrote, unless AWS has changed since."""
+    """Apply the plan that `--save` wrote, unless resources have changed since it was written."""
     plan = read_plan(options.apply, output)
     if plan.verb != options.verb:
-        raise InputError(f"{options.apply} is a plan of {plan.verb}: pass it to that command")
+        raise InputError(f"{options.apply} is a plan for {plan.verb}: pass it to that command")
     if changed := [text for each in plan.changes for text in _changed(each, each.read(plan.account))]:
         raise InputError(
-            f"nothing was changed, because AWS has changed since {options.apply}:", *changed
+            f"nothing was changed, because the state in AWS differs from {options.apply}:", *changed
         )
     return carry_out(plan._replace(left_out=check_unfinished(plan.stack, output)), options, output)
 
 
 def carry_out(plan: Plan, options: argparse.Namespace, output: Output) -> int:
-    """Show a plan, and save it, or apply it once the user has confirmed it; return the exit code."""
+    """Show a plan; then save it, or apply it if the user confirms it; return the exit code."""
     left_out = ["Left out:", *(Line(f"  {text}", 4) for text in plan.left_out)] if plan.left_out else []
     if not options.json:
         output.show(*plan.lines, *left_out, *([] if plan.changes else ["Nothing to change."]))
@@ -487,7 +487,7 @@ def _is_confirmed(options: argparse.Namespace, output: Output) -> bool:
 def _apply(plan: Plan, output: Output) -> list[bool]:
     """Make the changes; return whether each was made."""
     if changed := [text for each in plan.changes for text in _changed(each, each.read(plan.account))]:
-        output("nothing was changed, because AWS has changed since the plan was made:", *changed)
+        output("nothing was changed, because resources have changed since the plan was made:", *changed)
         return [False]
     number = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
     journal = file_name(_JOURNALS[plan.verb], f"{plan.stack}-{number}")
@@ -509,12 +509,12 @@ def _apply(plan: Plan, output: Output) -> list[bool]:
             unfinished.rename(journal)
     had_role = (each for each in plan.changes if isinstance(each, DataSourceChange) and each.earlier_id)
     if plan.verb == "assign" and journal.exists() and any(made[each.label] for each in had_role):
-        output(f"to go back, run `{_command(plan, 'undo', journal)}`")
+        output(f"to undo these changes, run `{_command(plan, 'undo', journal)}`")
     return [*map(bool, made.values())]
 
 
 def _changed(change: Change, now: Document) -> list[str]:
-    """Return the differences from the state before a change, unless AWS already has the wanted state."""
+    """Return a resource's differences from its state before a change, unless it has the wanted state."""
     if not now:
         return [f"  {change.label} {GONE}"]
     is_known = (
@@ -530,7 +530,7 @@ def _make(account: Account, change: Change, output: Output) -> bool | None:
     try:
         now = change.read(account)
         if changed := _changed(change, now):
-            output(f"{change.label}: unchanged, because somebody has changed it since:", *changed)
+            output(f"{change.label}: unchanged, because somebody else has changed it:", *changed)
             return False
         now = _write(account, change, now, change.after, output)
         if change.is_same(now, change.after):
@@ -543,7 +543,7 @@ def _make(account: Account, change: Change, output: Output) -> bool | None:
         if isinstance(change, DataSourceChange) and change.can_undo(account, now):
             now = _write(account, change, now, change.before, output)
             if change.is_same(now, change.before):
-                output(f"{change.label}: undone, has all earlier properties")
+                output(f"{change.label}: undone; all earlier properties are restored")
                 return False
             output(f"{change.label}: not undone:", *_difference(change.before, now))
     except InputError as error:
@@ -556,9 +556,9 @@ def _make(account: Account, change: Change, output: Output) -> bool | None:
 def _write(
     account: Account, change: Change, now: Document, wanted: Document, output: Output
 ) -> Document:
-    """Write the differences from the wanted document; return AWS's document afterward.
+    """Write the differences from the wanted document; then return the document in AWS.
 
-    A failed write is shown, and doesn't raise. Raises InputError if the resource is gone afterward.
+    If the write fails, show the error. Raises InputError if the resource no longer exists.
     """
     if change.is_same(now, wanted):
         return now

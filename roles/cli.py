@@ -4,7 +4,7 @@ qbusiness-roles adopt --stack STACK --application ID   prepare the import of dat
 qbusiness-roles adopt --restore FILE                   put roles back as they were before the import
 qbusiness-roles assign --stack STACK ENTRY=ID          give data sources the roles of a stack
 qbusiness-roles audit                  compare every data source's role with the program's policies
-qbusiness-roles check --stack STACK    ask AWS whether a sync with a stack's role will work
+qbusiness-roles check --stack STACK    check whether a sync with a stack's role will work
 
 Only `adopt --restore` and `assign` change AWS resources, after the user has confirmed their plan. The
 exit code is 0 if all is well; 1 if there are problems, a data source was left out, or a change failed;
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None) -> int:
     except InputError as error:
         lines, details = [*error.lines], error.details
     except SettingsError as error:
-        # The message quotes the values of settings, so they cannot add line breaks.
+        # The message quotes the values of settings, so its line breaks only separate problems.
         lines = str(error).split("\n")
     except OSError as error:
         lines = [f"{error.filename}: {error.strerror}" if error.filename else str(error)]

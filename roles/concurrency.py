@@ -11,8 +11,8 @@ from roles.output import Notes
 THREADS: Final = 24
 """The maximum number of simultaneous calls.
 
-AWS publishes no limits for reading from IAM and Amazon Q Business. Each API has a bucket of tokens that
-AWS refills every second, and calls without a token are throttled. `Account`'s clients then slow down:
+AWS publishes no rate limits for reading from IAM and Amazon Q Business. AWS throttles calls to an API if
+its token bucket, which is refilled every second, is empty. `Account`'s clients slow down if throttled:
 https://docs.aws.amazon.com/boto3/latest/guide/retries.html
 https://aws.amazon.com/blogs/security/how-to-monitor-and-query-iam-resources-at-scale-part-2/"""
 
@@ -26,9 +26,9 @@ def read_each(
     """Read up to THREADS items at a time, show the progress, and return the results in order.
 
     After an error, no other reads begin, and the error is raised once the running reads end. If several
-    reads fail, the error of the item that comes first is raised. A single item is read in the calling
-    thread, without progress. Outside the main thread, for example inside another `read_each`, so are
-    several items, one after another.
+    reads fail, the error of the item that comes first is raised. The calling thread reads a single item.
+    Outside the main thread, for example inside another `read_each`, the calling thread reads all items,
+    one after another. In both cases, no progress is shown.
     """
     if len(items) == 1 or current_thread() is not main_thread():
         return [read(item) for item in items]
@@ -39,12 +39,12 @@ def read_each(
         number, item = numbered
         try:
             return None if errors else parent.copy().run(read, item)
-        except BaseException as error:  # noqa: BLE001 raised in the main thread; the pool would hang
+        except BaseException as error:  # noqa: BLE001 the main thread raises it; the pool would hang
             errors[number] = error
             return None
 
     results: list[_Result] = []
-    # Its threads are daemons, so an interrupted command does not wait for AWS's responses.
+    # The pool's threads are daemons, so an interrupted command does not wait for AWS's responses.
     with ThreadPool(min(THREADS, len(items)) or 1) as pool:
         for result in pool.imap(work, enumerate(items)):
             results.append(cast("_Result", result))

@@ -1,4 +1,4 @@
-"""Check that the credentials are for the account of the roles, before any other call."""
+"""Check that the credentials are for the roles' account, before any other call to AWS."""
 
 from collections.abc import Iterable
 
@@ -10,9 +10,9 @@ from roles.output import Output
 
 
 def open_accounts(roles: Iterable[Declared], output: Output) -> dict[str, Account]:
-    """Return the account of a stack's roles in each Region.
+    """Return the account of a stack's roles for each Region of the roles' applications.
 
-    Raises InputError unless it is the account of the credentials.
+    Raises InputError if the credentials are for a different account.
     """
     accounts: dict[str, Account] = {}
     for each in roles:
@@ -20,13 +20,13 @@ def open_accounts(roles: Iterable[Declared], output: Output) -> dict[str, Accoun
         if arn.region not in accounts:
             accounts[arn.region] = Account(arn.region, output)
         wanted = [arn.account, Arn.of(each.role_arn).account]
-        # In this thread, a profile with MFA can ask for a code.
+        # The main thread makes this call, so that the SDK can prompt for a profile's MFA code.
         check_account(f"stack {each.stack}", wanted, accounts[arn.region])
     return accounts
 
 
 def check_account(of: str, wanted: Iterable[str], account: Account) -> None:
-    """Raise InputError if a wanted account is known and the credentials are for another one."""
+    """Raise InputError if `wanted` contains an account ID other than that of the credentials."""
     caller = account.caller()["Account"]
     for each in filter(None, wanted):
         if each != caller:

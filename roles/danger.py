@@ -31,26 +31,26 @@ ESCALATIONS: Final[Mapping[str, str]] = {
 }
 """The IAM actions with which a principal can make itself or another principal an administrator.
 
-The value is a type of resource. The action is dangerous if it is allowed on a pattern that matches
+Each value is a type of resource. The action is dangerous if it is allowed on a pattern that matches
 resources of this type or, if the type is empty, on the role itself.
 
-The list has the IAM actions in Rhino Security Labs' list of escalations, except iam:PassRole, which also
-needs an action of another service:
+These are the IAM actions in Rhino Security Labs' list of escalations, except iam:PassRole, which is
+dangerous only together with an action of another service:
 https://rhinosecuritylabs.com/aws/aws-privilege-escalation-methods-mitigation/"""
 _OWN_ACCOUNT_SERVICES: Final[Mapping[str, str]] = {
     "ec2.amazonaws.com": "https://docs.aws.amazon.com/IAM/latest/UserGuide/"
     "id_roles_use_switch-role-ec2_instance-profiles.html",
     "lambda.amazonaws.com": "https://docs.aws.amazon.com/lambda/latest/dg/lambda-intro-execution-role.html",
 }
-"""Services that accept a role only for resources in the role's account, with the page that says so."""
+"""Services that accept a role only for resources in the role's account, with their AWS pages."""
 _OWNERS: Final[Mapping[str, tuple[str, str]]] = {
     "token.actions.githubusercontent.com:sub": ("repo:", "/"),
     "gitlab.com:sub": ("project_path:", "/"),
     "app.terraform.io:sub": ("organization:", ":"),
 }
-"""For each provider's subject: the text before the owner, and the character after the owner.
+"""For each identity provider's subject: the text before the owner, and the character after the owner.
 
-Anybody can become the owner of a repository, project, or organization with a name that nobody else has:
+Anybody can register an owner's name that is still free, so patterns must contain the owner's full name:
 https://docs.github.com/en/actions/reference/openid-connect-reference,
 https://docs.gitlab.com/ci/secrets/id_token_authentication/, and
 https://developer.hashicorp.com/terraform/cloud-docs/workspaces/dynamic-provider-credentials/workload-identity-tokens"""
@@ -61,7 +61,7 @@ _MADE_UP_NAMES: Final = ("x", "another/path/name-1")
 def with_dangers(
     verdicts: Iterable[Verdict], statements: Sequence[Statement], role: Role
 ) -> Iterator[Verdict]:
-    """Yield the verdicts on a role's statements; those in excess also have their danger."""
+    """Yield the verdicts on a role's statements; add the danger of each excess statement."""
     arn, attached = Arn.of(role.arn), role.attached or ()
     for statement, verdict in zip(statements, verdicts, strict=True):
         is_excess = verdict.verdict == "excess"
@@ -69,9 +69,9 @@ def with_dangers(
 
 
 def find_danger(statement: Statement, role: Arn, attached: Iterable[str] = ()) -> str:
-    """Return the danger of a role's excess statement, such as `trusts everybody`, or empty text.
+    """Return the danger of a role's excess statement, such as `trusts everybody`, or an empty string.
 
-    `attached` has the ARNs of the role's managed policies.
+    `attached` contains the ARNs of the role's managed policies.
     """
     trust = statement.policy == TRUST_POLICY
     found = _open_to(statement, role.account) if trust else _power(statement, role, attached)
@@ -100,7 +100,7 @@ def _power(statement: Statement, role: Arn, attached: Iterable[str]) -> str:
 
 
 def _covers_secrets(statement: Statement, role: Arn) -> bool:
-    """Return whether a statement's resources are all secrets of the account in a Region."""
+    """Return whether a statement's resources include all of the account's secrets in some Region."""
     places = [f"arn:{role.partition}:secretsmanager:{each}:{role.account}" for each in SUPPORTED_REGIONS]
     return any(
         all(statement.resources.covers(f"{place}:secret:{name}") for name in _MADE_UP_NAMES)
@@ -155,7 +155,7 @@ def _requires_subject(statement: Statement) -> bool:
 
 
 def _is_anybody(key: str, subject: str) -> bool:
-    """Return whether anybody can have a subject that matches a pattern."""
+    """Return whether anybody can obtain a subject that matches a pattern."""
     start, *others = re.split(r"[*?]", subject, maxsplit=1)
     prefix, end = _OWNERS.get(key, ("", ""))
     of_any_owner = bool(prefix and others) and (start.startswith(prefix) or prefix.startswith(start))

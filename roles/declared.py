@@ -1,8 +1,8 @@
 """Read the roles that a stack's program declares, from the state of the stack's last deployment.
 
-The state has the inputs of each `ConnectorRole`'s role and role policy, whatever the program's language.
-A refresh with drift does not change inputs. The Pulumi CLI reads the state, so that every backend and
-secrets provider works.
+The state contains the inputs of each `ConnectorRole`'s role and role policy, whatever the program's
+language. A refresh that finds drift does not change the inputs. The Pulumi CLI reads the state, so every
+backend and secrets provider works.
 """
 
 import json
@@ -27,27 +27,27 @@ _SIGNATURE: Final = "4dabf18193072939515e22adb298388d"
 _ROLE: Final = "aws:iam/role:Role"
 _POLICY: Final = "aws:iam/rolePolicy:RolePolicy"
 _OF_SOURCE: Final = "AllowsAmazonQToListS3Buckets"
-"""The Sid that only the policy for a bucket that is the data source has."""
+"""The Sid of a statement that is only in role policies for connectors whose bucket is the source."""
 _OF_DELETION: Final = "AllowsAmazonQToDeleteTaggedNI"
 
 _Resource = Mapping[str, Any]
 
 
 class Declared(NamedTuple):
-    """A role as a stack's program declares it, and as it was last deployed."""
+    """A role that a stack's program declares, as of the stack's last deployment."""
 
     stack: str
     name: str
-    """The component's name, which is also its entry in `dataSources`."""
+    """The component's name, which is also the name of its entry in `dataSources`."""
     role_arn: str
     policies: Policies
     """The policies that the program writes."""
     others: frozenset[str] = frozenset()
-    """The names and ARNs of the other policies that the program gives the role."""
+    """The names and ARNs of the other policies that the program adds to the role."""
     siblings: frozenset[str] = frozenset()
-    """The ARNs of all roles of the stack."""
+    """The ARNs of all roles in the stack."""
     is_exclusive: bool = False
-    """Whether an update removes all policies that the program does not give the role."""
+    """Whether an update removes all policies that the program does not add to the role."""
 
     @property
     def application_arn(self) -> str:
@@ -56,17 +56,17 @@ class Declared(NamedTuple):
         named = [value for each in trusted for value in _values(each, "aws:SourceArn")]
         if found := [*filter(APPLICATION.parse, named)]:
             return found[0]
-        raise InputError(f"the trust policy of {self.name} in stack {self.stack} names no application")
+        raise InputError(f"the trust policy of {self.name} in stack {self.stack} has no application ARN")
 
     @property
     def index_id(self) -> str:
-        """The ID of the index; empty if the role policy names none."""
+        """The ID of the index; empty if the role policy does not contain an index."""
         found = self._resources("qbusiness:BatchPutDocument")
         return next((Arn.of(each).name for each in found if "/index/" in each), "")
 
     @property
     def connector(self) -> Connector:
-        """A connector with the shape of the role policy, which does not contain the connector itself."""
+        """A connector with this form of role policy; the policy does not identify the connector."""
         return CONNECTORS["s3-v1"] if self._has(_OF_SOURCE) else ANY
 
     @property
@@ -103,7 +103,7 @@ class Declared(NamedTuple):
         )
 
     def _bucket_accounts(self) -> dict[str, str]:
-        """Return the accounts that own the buckets in the role policy."""
+        """Return the accounts that own the buckets in the role policy, by bucket name."""
         return {
             Arn.of(arn).resource.partition("/")[0]: account
             for each in self.policies.of_role
@@ -126,17 +126,17 @@ class Stack(NamedTuple):
 
     name: str
     time: str
-    """When the stack was last deployed."""
+    """The time of the last deployment."""
     roles: tuple[Declared, ...]
     left_out: Mapping[str, str]
-    """By name, the reasons why the other roles are not deployed or cannot be read."""
+    """The reasons why other roles are not deployed or cannot be read, by name."""
 
 
 def read_stack(name: str, *, show_secrets: bool) -> Stack:
     """Read a stack's state.
 
-    Raises InputError if Pulumi cannot read the stack, or the stack has no role. Unless `show_secrets` is
-    true, roles with secret policies are left out.
+    Raises InputError if Pulumi cannot read the stack, or if the stack has no roles. Unless
+    `show_secrets` is true, roles with secret policies are left out.
     """
     deployment = query_pulumi(name, "stack", "export", show_secrets=show_secrets)["deployment"] or {}
     resources = [each for each in deployment.get("resources") or () if not each.get("delete")]
@@ -164,7 +164,7 @@ def read_stack(name: str, *, show_secrets: bool) -> Stack:
 
 
 def _components(resources: Sequence[_Resource]) -> Iterator[tuple[str, _Resource]]:
-    """Yield each component with its name or, if several have this name, with its URN."""
+    """Yield each component with its name or, if several components share the name, with its URN."""
     found = [each for each in resources if each["type"] == TOKEN]
     names = [each["urn"].rpartition("::")[2] for each in found]
     for name, each in zip(names, found, strict=True):
@@ -201,9 +201,9 @@ def _read(stack: str, name: str, component: _Resource, resources: Sequence[_Reso
 
 
 def _plain(value: Any) -> Any:
-    """Return a value of a state; None if it is encrypted."""
+    """Return the plain form of a value in a state; None if the value is encrypted."""
     if isinstance(value, Mapping) and _SIGNATURE in value:
-        return json.loads(value["plaintext"]) if "plaintext" in value else None  # JSON in JSON
+        return json.loads(value["plaintext"]) if "plaintext" in value else None  # JSON text
     return value
 
 

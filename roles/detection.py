@@ -38,14 +38,14 @@ _SETTLED_BY: Final[Mapping[str, tuple[tuple[str, ...], Mapping[str, str]]]] = {
         {"ONLINE": "sharepoint-cloud", "SERVER": "sharepoint-server-subscription"},
     ),
 }
-"""For each type that several connectors share, without its version: the path in `_ENDPOINT` to the entry
-that distinguishes the connectors, and the connector for each value of this entry."""
+"""For each type (without its version) that several connectors share: the path under `_ENDPOINT` to the
+entry that distinguishes the connectors, and the connector for each value of this entry."""
 _ENDPOINT: Final = "repositoryEndpointMetadata"
 _BUCKET_KEY: Final = re.compile(r"(?:s3)?bucket(?:_?name)?", re.IGNORECASE)
 _FILE_KEY: Final = re.compile(
     r"s3SeedUrl|s3SiteMapUrl|\w*certificate\w*|path|userFilterPath", re.IGNORECASE
 )
-"""Matches the names of entries that contain the S3 URL of a file: seeds, a certificate, or users."""
+"""Matches the names of entries that can contain the S3 URL of a file, such as a certificate."""
 _S3_URL: Final = re.compile(r"s3://([^/]+)", re.IGNORECASE)
 
 
@@ -57,7 +57,7 @@ class Uses(NamedTuple):
     connectors: Sequence[Connector]
     """The connectors of this type, or the one in the settings; empty if the type is unknown."""
     secret_ids: Sequence[str] = ()
-    """The ARNs or names of the secrets: the data source's own secret, then that of its web proxy."""
+    """The ARNs or names of the secrets: the data source's secret, then its web proxy's secret."""
     buckets: Sequence[str] = ()
     bucket_account: str | None = None
     """The account that owns the bucket; None if it is unknown or not in the configuration."""
@@ -95,7 +95,7 @@ def find_uses(data_source: Reply) -> Uses:
     kind = text(configuration, "type") or str(data_source["type"])
     if connectors_of(kind) and "configuration" not in data_source:
         raise OddAnswerError(operation="qbusiness:GetDataSource", reason="has no configuration")
-    # Newer connectors have their secret and bucket under connectionConfiguration.
+    # Configurations of newer connectors have the secret and bucket under connectionConfiguration.
     connection = _get_entry(configuration, "connectionConfiguration")
     proxy = _get_entry(_get_entry(configuration, "additionalProperties"), "proxy")
     secrets = text(configuration, "secretArn") or text(connection, "secretArn"), text(proxy, "secretArn")
@@ -135,8 +135,8 @@ def find_connector(uses: Uses) -> Connector:
     """Identify a data source's connector.
 
     If the configuration fits several connectors, return the first one that supports the data source's
-    resources, or else the first one. All connectors that support these resources have identical roles.
-    Raises InputError for an unknown type.
+    resources or, if none does, the first one. All connectors that support these resources have identical
+    roles. Raises InputError for an unknown type.
     """
     of_type = uses.connectors
     if not of_type:
@@ -175,7 +175,7 @@ def _get_entry(value: object, name: str) -> object:
 def _bucket_names(value: object, name: str = "") -> Iterator[str]:
     """Yield the bucket names in a configuration, from entries such as `bucketName` and from files' URLs.
 
-    A URL in other entries, such as a database query, is not an object that the connector reads.
+    A URL in any other entry, such as a database query, does not identify an object for the connector.
     """
     if isinstance(value, Mapping):
         for key, entry in cast("Mapping[str, object]", value).items():

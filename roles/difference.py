@@ -1,8 +1,8 @@
 """Compare the access that a role allows with the access that the program's policies allow.
 
 Statements are compared by the access that they allow: an action under a condition, on a resource or, in
-a trust policy, by a principal. Sids, order, the case of actions and condition keys, and a single value
-in place of a list make no difference; the case of condition operators does. The rules:
+a trust policy, by a principal. The comparison ignores Sids, order, and the case of actions and condition
+keys, but not the case of condition operators; `x` equals `["x"]`. AWS's pages describe these rules:
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html and
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition.html
 """
@@ -26,7 +26,7 @@ class Access(NamedTuple):
     actions: tuple[str, ...]
     targets: tuple[str, ...]
     condition: bool
-    """Whether the other side allows these actions on the targets, but only under other conditions."""
+    """Whether the other side allows these actions on the targets, but under different conditions."""
     conditions: tuple[str, ...] = ()
     """The differences in the role's conditions, such as `no condition on aws:SourceAccount`."""
 
@@ -40,7 +40,7 @@ class Verdict(NamedTuple):
     policy: str
     statement: str
     verdict: Literal["covered", "missing", "equivalent", "subset", "excess", "denies"]
-    """The first two are for the program's statements, the others for the role's."""
+    """The first two values are for the program's statements; the other values are for the role's."""
     access: tuple[Access, ...] = ()
     """The access that is missing, in excess, or denied."""
     danger: str = ""
@@ -82,7 +82,7 @@ def role_statements(role: Role) -> list[Statement]:
 
 
 def simplify(statement: Statement) -> Statement:
-    """Leave out a condition that every request meets, and give a condition key its usual name."""
+    """Remove a condition that every request meets, and replace a condition key with its usual name."""
     always = Condition("Bool", "aws:SecureTransport", ("true",))
     conditions = (
         each._replace(key="aws:ResourceAccount") if each.is_on("s3:ResourceAccount") else each
@@ -96,7 +96,7 @@ def compare(program: Sequence[Statement], role: Sequence[Statement]) -> Differen
     """Compare the program's statements with those of a role."""
     denials = [statement for statement in role if not statement.allows]
     allowed = [statement for statement in role if statement.allows]
-    # A statement that denies under a condition may never apply, so it is only reported, not subtracted.
+    # A statement that denies under a condition might never apply, so it is reported but not subtracted.
     always = [statement for statement in denials if not statement.conditions]
     verdicts: list[Verdict] = []
     for statement in program:
@@ -161,9 +161,9 @@ def _uncovered(
     *,
     of_role: bool = False,
 ) -> tuple[Access, ...]:
-    """Return a statement's access that none of the others certainly allows, or that a denial may remove.
+    """Return a statement's access that `others` do not certainly allow or that `denials` may remove.
 
-    `of_role` is True if the statement belongs to the role, and the others to the program.
+    `of_role` is True if the statement belongs to the role, and `others` belong to the program.
     """
     groups: dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]] = {}
     for action in statement.actions.listed():
@@ -191,7 +191,7 @@ def _uncovered(
 
 
 def _differing(statement: Statement, others: Sequence[Statement], *, of_role: bool) -> tuple[str, ...]:
-    """Return how the role's conditions differ from the program's, using the closest of `others`."""
+    """Return the differences between the role's conditions and those of the closest of `others`."""
     closest = min(others, key=lambda other: len(_unmet(statement, other)))
     role, program = (statement, closest) if of_role else (closest, statement)
     keys = {condition.key.lower(): condition.key for condition in _unmet(statement, closest)}
@@ -204,7 +204,7 @@ def _unmet(statement: Statement, other: Statement) -> list[Condition]:
 
 
 def _explain(key: str, role: Iterable[Condition], program: Iterable[Condition]) -> str:
-    """Return how the role's conditions on a key differ from the program's."""
+    """Return the difference between the role's and the program's conditions on a key."""
     have, want = ([each for each in side if each.is_on(key)] for side in (role, program))
     if not have:
         return f"no condition on {key}"
@@ -222,5 +222,5 @@ def _shown(side: Patterns, patterns: Iterable[str]) -> tuple[str, ...]:
 
 
 def _meets(statement: Statement, action: str, target: str) -> bool:
-    """Return whether a statement may apply to something that the action and target patterns match."""
+    """Return whether a statement may apply to a request that matches the action and the target."""
     return statement.actions.meets(action) and statement.targets.meets(target)

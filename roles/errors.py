@@ -25,14 +25,14 @@ from botocore.parsers import ResponseParserError
 from components.formats import SUPPORTED_REGIONS
 from roles.actions import action
 
-# The exit codes of every command.
+# The exit codes of the commands.
 FINE: Final = 0
 PROBLEMS: Final = 1
 COULD_NOT_LOOK: Final = 2
 CANNOT_TELL: Final = 3
-"""Exit code of `audit` and `check` if an answer is unknown, but there is no problem or failed read."""
+"""The exit code of `audit` and `check` for an unknown answer without any problem or failed read."""
 NOT_APPLIED: Final = 4
-"""Exit code of `adopt` and `assign` if a plan was not confirmed."""
+"""The exit code of `adopt` and `assign` if a plan was not confirmed."""
 
 PERMISSIONS_PAGE: Final = "docs/read-permissions.md"
 _SIGN_IN: Final = (
@@ -40,7 +40,7 @@ _SIGN_IN: Final = (
     "`aws sts get-caller-identity` shows who you are"
 )
 DENIED: Final = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
-"""Error codes for a missing permission."""
+"""The error codes for a missing permission."""
 _BAD_CREDENTIALS: Final = (
     "AuthFailure",
     "ExpiredToken",
@@ -71,7 +71,7 @@ _OF_CODES: Final = {
     _GONE: "{called} found nothing ({said}): check the IDs and the Region, and whether the data "
     "source's secret, key, and role still exist",
 }
-"""Explains the errors of AWS by code."""
+"""Explanations of AWS errors, by error code."""
 _OF_OTHER_CODES: Final = (
     "{called} failed ({code}: {said}): repeat the command; if it fails again, look up {code} in AWS's "
     "documentation"
@@ -95,11 +95,11 @@ _OF_SDK: Final[Mapping[tuple[type[Exception], ...], str]] = {
         f"AWS_ENDPOINT_URL; Amazon Q Business is available in {_REGIONS}"
     ),
 }
-"""Explains the errors of the SDK by their classes; a later class can be a base of an earlier one."""
+"""Explanations of SDK errors, by class; a later class can be a base class of an earlier class."""
 
 
 class InputError(Exception):
-    """Raised for input that does not exist or cannot be used; the message explains how to fix it."""
+    """Raised for missing or unusable input; the message explains how to fix it."""
 
     def __init__(self, text: str, *more: str, details: Mapping[str, object] | None = None) -> None:
         """Store the message, more lines below it, and additional entries for the `--json` document."""
@@ -109,7 +109,7 @@ class InputError(Exception):
 
 
 class OddAnswerError(BotoCoreError):
-    """Raised for an unusable response, from AWS or from a server in its place."""
+    """Raised for an unusable response from AWS or from another server, such as a proxy."""
 
     fmt = "the response to {operation} {reason}"
 
@@ -158,7 +158,7 @@ def is_unanswered(error: ClientError) -> bool:
 
 
 def reason(error: BotoCoreError | ClientError) -> str:
-    """Return the reason for a failed call: the action that is not allowed, or else from `explain`."""
+    """Return the reason for a failed call: the denied action or, for other errors, an explanation."""
     is_denial = isinstance(error, ClientError) and is_denied(error)
     return f"{failed_action(error)} is not allowed" if is_denial else explain(error)
 
@@ -173,7 +173,7 @@ def explain(
     if isinstance(error, ClientError):
         text = _explain_answer(error, page)
     elif isinstance(error, ResponseParserError):
-        # The error's message contains the whole response.
+        # The error's message is left out because it contains the whole response.
         text = _explain_other_server("the response is not in the API's format")
     elif isinstance(error, OddAnswerError):
         text = _explain_other_server(str(error))

@@ -24,19 +24,19 @@ _UNANSWERED: Final = "the server at AWS_ENDPOINT_URL does not support this check
 
 
 class State(StrEnum):
-    """A finding's state, the most serious first."""
+    """A finding's state; the most serious state is first."""
 
     PROBLEM = "problem"
     CANNOT_TELL = "cannot tell"
     """The answer depends on something unknown."""
     SKIPPED = "skipped"
     NOTE = "note"
-    """The answer is worth knowing, but is not a problem with the role."""
+    """The answer is useful, but does not report a problem with the role."""
     OK = "ok"
 
     @property
     def rank(self) -> int:
-        """The state's position in this order."""
+        """The state's position, from the most serious state to the least serious one."""
         return [*State].index(self)
 
 
@@ -45,19 +45,19 @@ class Finding(NamedTuple):
 
     state: State
     text: str
-    """A complete statement that names the principal, action, resource, and policy, if any."""
+    """A complete statement that identifies the principal, action, resource, and policy, if any."""
     remedy: str = ""
-    """One line that says how to correct it or find out more; empty if no remedy is safe to suggest."""
+    """One line about how to correct the problem or find out more; empty if no suggestion is safe."""
     details: tuple[str, ...] = ()
     """Details, one line each."""
     subject: str = ""
-    """The ID or ARN of the resource that it is about; empty if the question identifies it."""
+    """The ID or ARN of the resource that the finding is about; empty if `question` identifies it."""
     question: str = ""
-    """The question that it answers, or the kind of policy or resource that it is about."""
+    """The question that the finding answers, or the kind of policy or resource that it is about."""
 
 
 def ok(text: str) -> Finding:
-    """Return the finding that all is well."""
+    """Return a finding that reports that all is well."""
     return Finding(State.OK, text)
 
 
@@ -67,27 +67,27 @@ def problem(text: str, remedy: str = "", *details: str) -> Finding:
 
 
 def note(text: str, remedy: str = "", *details: str) -> Finding:
-    """Return a finding that is worth knowing but is not a problem with the role."""
+    """Return a finding that is useful but does not report a problem with the role."""
     return Finding(State.NOTE, text, remedy, details)
 
 
 def cannot_tell(text: str, remedy: str = "", *details: str) -> Finding:
-    """Return a finding that depends on something unknown; `remedy` says how to find out."""
+    """Return a finding for an unknown answer; `remedy` explains how to find out more."""
     return Finding(State.CANNOT_TELL, text, remedy, details)
 
 
 def skipped(text: str) -> Finding:
-    """Return the finding that something could not be read, for the reason in `text`."""
+    """Return a finding that reports a failed read, for the reason in `text`."""
     return Finding(State.SKIPPED, text)
 
 
 def not_allowed(action: str) -> Finding:
-    """Return the finding that something could not be read because the credentials lack an action."""
+    """Return a finding that reports a failed read because the credentials do not allow an action."""
     return skipped(f"{action} is not allowed for these credentials")
 
 
 def unread(error: BotoCoreError | ClientError | ResponseParserError) -> Finding:
-    """Return the finding that something could not be read because of an AWS or connection error.
+    """Return a finding that reports a failed read because of an AWS or connection error.
 
     A BotoCoreError must have `operation` in `kwargs`.
     """
@@ -104,7 +104,7 @@ def attempt(
     """
     try:
         return read()
-    except ParamValidationError as error:  # a data source can contain an ID that no resource can have
+    except ParamValidationError as error:  # a data source's configuration can contain an invalid ID
         return problem(" ".join(str(error).split()))
     except ClientError as error:
         if is_bad_credentials(error) or code(error) in raises:
@@ -121,7 +121,7 @@ def attempt(
 def attempt_or(otherwise: _T, read: Callable[[], _T]) -> _T:
     """Return the result of `read` or, if a call to AWS fails, `otherwise`.
 
-    Use this if another finding reports the failure. Raises errors about the credentials.
+    Use this function if another finding reports the failure. Raises errors about the credentials.
     """
     found = attempt(read)
     return otherwise if isinstance(found, Finding) else found

@@ -1,6 +1,6 @@
 """Read the resources that a role must reach for a data source, and their states.
 
-`Needs.faults` has the reasons why resources cannot be used.
+`Needs.faults` contains the reasons why resources cannot be used.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -49,13 +49,13 @@ class NetworkKind(NamedTuple):
     identifier: str
     """The name of the ID in EC2's responses."""
     title: str
-    """The name in EC2's API."""
+    """The name of the resource type in EC2's API."""
     filter: str
     """The name of the filter by ID."""
 
     @property
     def prefix(self) -> str:
-        """The start of the resource in an ARN, such as `security-group/`."""
+        """The prefix of the ARN's resource part, such as `security-group/`."""
         return f"{self.noun.replace(' ', '-')}/"
 
 
@@ -70,13 +70,13 @@ class Bucket(NamedTuple):
 
     arn: str
     owner: str | None
-    """The bucket's account; None if it is unknown."""
+    """The account that owns the bucket; None if the account is unknown."""
     key_arns: tuple[str, ...] = ()
     """The customer managed keys that may encrypt the documents in the bucket."""
 
 
 class Needs(NamedTuple):
-    """The resources that one data source needs or, if none uses the role, those in its role policy."""
+    """The resources that a data source needs or, if none uses the role, those in the role policy."""
 
     application_arn: str
     index_id: str
@@ -86,13 +86,13 @@ class Needs(NamedTuple):
     network: tuple[str, ...] = ()
     """The ARNs of the subnets and security groups."""
     deletes: bool = False
-    """Whether the role should be able to delete network interfaces; a data source does not say."""
+    """Whether the role must be able to delete network interfaces; data sources do not specify this."""
     later_keys: tuple[str, ...] = ()
-    """The secrets' keys, where the current versions are encrypted with earlier keys."""
+    """The present keys of the secrets whose current versions are encrypted with earlier keys."""
     faults: tuple[Finding, ...] = ()
     """The reasons why resources cannot be used or read."""
     is_complete: bool = True
-    """Whether all resources are known, even if they cannot be used."""
+    """Whether all resources are known, even if some of them cannot be used."""
 
     @property
     def key_arns(self) -> list[str]:
@@ -106,17 +106,17 @@ class Known(NamedTuple):
     """Facts in a role policy about the resources in a data source's configuration."""
 
     account: str | None = None
-    """The account that owns a bucket if nothing names its account; None outside any stack."""
+    """The default for the account that owns a bucket; None for a role outside any stack."""
     bucket_accounts: Mapping[str, str] = MappingProxyType({})
-    """The accounts that own the buckets in the role policy, by the buckets' names."""
+    """The accounts that own the buckets in the role policy, by bucket name."""
     secrets: Mapping[str, str | None] = MappingProxyType({})
     """The keys of the secrets in the role policy, by the secrets' exact ARNs."""
     keys: tuple[str, ...] = ()
-    """The keys of objects in the buckets, some of which may be older than the buckets' present keys."""
+    """The keys of the objects in the buckets; they may be earlier keys of the buckets."""
     network: tuple[str, ...] = ()
     """The ARNs of subnets and security groups, which may belong to other accounts."""
     entry: str = ""
-    """The stack's entry whose settings are checked because no data source uses its role."""
+    """The stack's entry, if its settings are checked because no data source uses its role."""
 
 
 def read_needs(
@@ -127,7 +127,7 @@ def read_needs(
     *,
     closely: bool = True,
 ) -> Needs:
-    """Return `needs`, which has only the index and the connector, with the resources in `uses`.
+    """Add the resources in `uses` to `needs`, which contains only the index and the connector.
 
     Unless `closely` is true, read neither the network nor the Regions of buckets.
     """
@@ -149,7 +149,7 @@ def read_needs(
 
 
 class _Reader:
-    """Reads resources, and collects the faults that it finds."""
+    """Reads resources and collects their faults."""
 
     def __init__(self, account: Account, needs: Needs, known: Known, *, closely: bool) -> None:
         self.account, self.known, self.closely = account, known, closely
@@ -179,7 +179,7 @@ class _Reader:
             return self._unseen_secret(secret_id)
         arn = found["ARN"]
         if secret_id in self.known.secrets and arn != secret_id:
-            # AWS also finds a secret by an ARN that lacks the suffix, but IAM does not.
+            # Secrets Manager also accepts an ARN without the suffix, but IAM compares the complete ARN.
             self.fault("secret", problem(f"there is no secret {secret_id}"))
             return self._unseen_secret(secret_id)
         if "DeletedDate" in found:
@@ -190,7 +190,7 @@ class _Reader:
         return Secret(arn, self._key_of_secret(found), is_deleted="DeletedDate" in found)
 
     def _unseen_secret(self, secret_id: str) -> Secret | None:
-        """Return a secret that may exist; otherwise, add a secret with the same name to the fault."""
+        """Return a secret that may exist; if it does not, add its namesake, if any, to the fault."""
         fault = self.faults[-1]
         if fault.state is not State.PROBLEM:
             own = [arn for arn in self.known.secrets if is_named(arn, secret_id, self.home.account)]
@@ -203,7 +203,7 @@ class _Reader:
         return None
 
     def _same_name(self, arn: str) -> str:
-        """Return the ARN of an existing secret with the same name as one that does not exist."""
+        """Return the ARN of an existing secret with the same name as a nonexistent secret."""
         prefix, _, name = arn.rpartition(":secret:")
         names = (name, name[:-7]) if Arn.of(arn).account == self.home.account else (arn, arn[:-7])
         for each in names if prefix else ():
@@ -236,7 +236,7 @@ class _Reader:
     # Keys.
 
     def key(self, key_id: str | None) -> str | None:
-        """Return the ARN of a customer managed key, even if it cannot be read; otherwise, None."""
+        """Return the ARN of a customer managed key, even if unreadable; otherwise, return None."""
         if not key_id or is_aws_alias(key_id):
             return None
         found = self.find("KMS key", key_id, lambda: self.account.get("kms:DescribeKey", key_id))
@@ -251,7 +251,7 @@ class _Reader:
         if state in _UNUSABLE:
             self.fault("KMS key", problem(f"{arn} cannot decrypt: its state is {state}"))
         elif state not in _USABLE:
-            self.fault("KMS key", cannot_tell(f"{arn} may not decrypt: its state is {state}"))
+            self.fault("KMS key", cannot_tell(f"{arn} may be unable to decrypt: its state is {state}"))
         if (spec, usage) != ("SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT"):
             self.fault("KMS key", problem(f"{arn} is not a symmetric encryption key: {spec}, {usage}"))
         return arn
@@ -297,9 +297,9 @@ class _Reader:
         return None if error is gone else bucket
 
     def _default_key(self, name: str, owner: str, key_id: str) -> str | None:
-        """Return the customer managed key that a bucket that is the data source uses by default."""
+        """Return the default customer managed key of a bucket that is the data source, or None."""
         is_source, at = self.connector.bucket_is_source, Arn.of(key_id)
-        # Only a key in this account and Region can be looked up. An alias identifies AWS's keys.
+        # Only keys in this account and Region can be read. Aliases identify AWS managed keys.
         is_here = (at.region, at.account) == (self.home.region, self.home.account)
         key = None if is_aws_alias(at.text) else key_id
         key = self.key(key) if is_source or is_here else key
@@ -332,7 +332,7 @@ class _Reader:
                 default = known.get(each, f"{here}{kind.prefix}{each}")
                 arn = by_id.get(each, {}).get(f"{kind.title}Arn", default)
                 if not self.closely and Arn.of(arn).account != self.home.account:
-                    text = f"{arn} is in a policy of the role, but its owner was not checked"
+                    text = f"{arn} is in a policy of the role, but the subnet's owner was not checked"
                     self.fault(f"{kind.noun}s", note(text))
                 yield arn
             vpcs.append([*dict.fromkeys(each["VpcId"] for each in by_id.values() if "VpcId" in each)])
@@ -343,10 +343,10 @@ class _Reader:
         if others:
             where = f"in {', '.join(others)}, but the subnets are in {', '.join(of_subnets)}"
             text = f"the security groups are {where}"
-            self.fault("security groups", cannot_tell(text, "check whether the VPC is associated"))
+            self.fault("security groups", cannot_tell(text, "check the groups' VPC associations"))
 
     def _check(self, kind: NetworkKind, name: str, found: Reply | None) -> None:
-        """Add the first reason why a subnet or security group cannot be used as a fault."""
+        """Add a fault with the first reason why a subnet or security group cannot be used."""
         region, its = self.home.region, found or {}
         state, zone = its.get("State", "available"), its.get("AvailabilityZoneId", "")
         zones = _ZONES.get(region, (zone,))
@@ -357,7 +357,7 @@ class _Reader:
                 zone and zone not in zones,
                 f"{name} is in {zone}, but Amazon Q Business supports only {', '.join(zones)}",
             ),
-            (its.get("AvailableIpAddressCount") == 0, f"{name} has no free address"),
+            (its.get("AvailableIpAddressCount") == 0, f"{name} has no free IP address"),
         )
         for text in [text for is_true, text in faults if is_true][:1]:
             self.fault(f"{kind.noun}s", problem(text))

@@ -1,6 +1,6 @@
 """Write a command's result to standard output, and its notes to standard error.
 
-All characters except printable ASCII are escaped, or in CSV all that are not printable, so that no name
+All characters except printable ASCII (in CSV, only unprintable characters) are escaped, so that no name
 from AWS can start a new line or control the terminal. On a terminal, text is wrapped between words.
 """
 
@@ -20,9 +20,9 @@ from typing import Final, NamedTuple, TextIO
 from components.problems import escape
 
 _STEP: Final = 100
-"""The number of items between two lines of progress."""
+"""The number of items between two progress notes."""
 _NARROWEST: Final = 20
-"""The width in columns of the narrowest terminal to which text is fitted."""
+"""The minimum width, in columns, of a terminal for which text is wrapped."""
 
 
 class OutputError(Exception):
@@ -34,7 +34,7 @@ class Line(NamedTuple):
 
     text: str
     hang: int
-    """The column at which the lines after the first begin."""
+    """The indentation of the lines after the first line, in columns."""
 
 
 class Table(NamedTuple):
@@ -50,7 +50,7 @@ Part = str | Line | Table
 
 
 class Notes:
-    """A command's notes, each of which begins with the command's name.
+    """Writes a command's notes, which begin with the command's name.
 
     The command continues even if standard error is closed. Any thread can write notes.
     """
@@ -61,7 +61,7 @@ class Notes:
         self._lock = RLock()
 
     def __call__(self, text: str, *more: str) -> None:
-        """Write a note and more lines below it."""
+        """Write a note and any additional lines below it."""
         with self._lock:
             for line in (f"{self.verb}: {text}", *more):
                 self._write(f"{escape(line)}\n")
@@ -86,7 +86,7 @@ class Notes:
 
 
 class Output(Notes):
-    """A command's output: its notes, and its result as lines or as one JSON document."""
+    """Writes a command's output: its notes, and its result as lines, CSV, or one JSON document."""
 
     def check_open(self) -> None:
         """Raise OutputError if standard output is closed."""
@@ -103,7 +103,7 @@ class Output(Notes):
                 self._print(line)
 
     def csv(self, rows: Iterable[Sequence[str]]) -> None:
-        """Write rows as RFC 4180 describes, in UTF-8."""
+        """Write rows as CSV according to RFC 4180, in UTF-8."""
         self.check_open()
         if isinstance(sys.stdout, TextIOWrapper):
             sys.stdout.reconfigure(encoding="utf-8", newline="")
@@ -117,7 +117,7 @@ class Output(Notes):
 
     @property
     def can_ask(self) -> bool:
-        """Whether a person can see a question and answer it."""
+        """Whether the program can ask a question on a terminal and read the answer."""
         return _is_terminal(sys.stdin) and _is_terminal(sys.stderr)
 
     def ask(self, question: str) -> str:
@@ -147,7 +147,7 @@ class Output(Notes):
 def _lines(part: Part, width: int) -> Iterator[str]:
     """Yield the lines of a part: for a table, its head, and each group's title and rows.
 
-    A `Line` is wrapped at `width` columns unless this is 0, but never within a word, such as an ARN.
+    A `Line` is wrapped at `width` columns unless `width` is 0, but never within a word, such as an ARN.
     """
     match part:
         case str(text):

@@ -1,6 +1,6 @@
 """Represent the policies that a role needs.
 
-These are the policies that the program writes, and one for the secrets that no setting contains.
+These are the policies that the program writes, and statements for secrets that no setting specifies.
 """
 
 import json
@@ -15,7 +15,7 @@ from roles.difference import TRUST_POLICY, Difference, compare, role_statements,
 
 
 def read(given: Sequence[Mapping[str, Any]]) -> tuple[Statement, ...]:
-    """Parse statements that are in no policy yet, as statements of a role's policy."""
+    """Parse statements that are not in a policy yet, as if they were in a policy of a role."""
     return statements("other", {"Version": "2012-10-17", "Statement": given}) if given else ()
 
 
@@ -24,7 +24,7 @@ class Secret(NamedTuple):
 
     arn: str
     key_arn: str | None
-    """The ARN of the secret's customer managed key; None if there is none, or it is unknown."""
+    """The ARN of the secret's customer managed key; None if there is no such key or it is unknown."""
     is_deleted: bool = False
     """Whether the secret is scheduled for deletion, so that its policy cannot be read."""
 
@@ -33,10 +33,10 @@ class Policies(NamedTuple):
     """The policies that a role needs."""
 
     trust_policy: str
-    """JSON, like the role policy."""
+    """The trust policy in JSON; `role_policy` is also in JSON."""
     role_policy: str
     other_secrets: tuple[Secret, ...] = ()
-    """Secrets that no setting contains."""
+    """The secrets that no setting specifies."""
 
     @property
     def of_role(self) -> tuple[Statement, ...]:
@@ -72,6 +72,6 @@ class Policies(NamedTuple):
         return compare(self.needed, role_statements(role))
 
     def lacks_others(self, role: Role, names: Collection[str]) -> bool:
-        """Return whether the role's policies in `names` lack one of the statements in `others`."""
+        """Return whether the role's policies in `names` do not cover a statement in `others`."""
         own = [each for each in role_statements(role) if each.policy in names]
         return any(each.verdict != "covered" for each in compare(read(self.others), own).program)

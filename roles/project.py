@@ -22,7 +22,7 @@ _STACK_NAME: Final = re.compile(r"(?:[A-Za-z0-9_-]+/(?:[A-Za-z0-9_.-]+/)?)?[A-Za
 
 
 def launcher() -> str:
-    """Return how to run these commands again, quoted for the shell: by name, if that is on PATH."""
+    """Return the command that starts this program, quoted for the shell; a path if it is not on PATH."""
     name, given = "qbusiness-roles", Path(sys.argv[0])
     return name if given.name != name or shutil.which(name) else quote(str(given))
 
@@ -49,9 +49,9 @@ def project_name() -> str:
 
 
 def read_mapping(path: Path, expected: str = "a Pulumi project or configuration file") -> dict[str, Any]:
-    """Return the object in a YAML file; empty if the file is empty or does not exist.
+    """Return the mapping in a YAML file; empty if the file is empty or does not exist.
 
-    Raises InputError for a file that is not valid YAML or contains anything but a mapping.
+    Raises InputError if the file is not valid YAML or does not contain a mapping.
     """
     if not path.exists():
         return {}
@@ -69,7 +69,7 @@ def read_mapping(path: Path, expected: str = "a Pulumi project or configuration 
 
 
 def stack_name(text: str) -> str:
-    """Return a stack name; raise ArgumentTypeError if it is invalid. For use as an argparse `type`."""
+    """Return a valid stack name for argparse; raise ArgumentTypeError if the name is invalid."""
     if not _STACK_NAME.fullmatch(text) or text.startswith("-"):
         raise ArgumentTypeError(
             f"{text!r} is not a valid stack name: expected STACK, ORGANIZATION/STACK, or "

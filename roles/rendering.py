@@ -1,6 +1,6 @@
 """Render the policies that the program would write for a data source's needs.
 
-This is the only module that calls the program's own renderer.
+This is the only module in this package that calls the program's renderer.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,11 +18,11 @@ from roles.policies import Policies, read
 from roles.project import COMPONENT
 
 _UNKNOWN: Final = "unknown-000000"
-"""Stands for a secret or a bucket that is required but unknown; its statements are left out."""
+"""A placeholder for a required secret or bucket that is unknown; its statements are left out."""
 
 
 class Rendering(NamedTuple):
-    """The policies that the program writes with some settings, as JSON, and its warnings."""
+    """The policies that the program writes for some settings, in JSON, and the program's warnings."""
 
     trust_policy: str
     role_policy: str
@@ -30,9 +30,9 @@ class Rendering(NamedTuple):
 
 
 def render(settings: Mapping[str, object], role_name: str = "") -> Rendering:
-    """Return the policies that the program writes with settings, by name; None means not set.
+    """Return the policies that the program writes for settings; settings that are None are not set.
 
-    In the role policy, a role without a name is `<role name>`. Raises SettingsError for invalid
+    If `role_name` is empty, the role policy contains `<role name>`. Raises SettingsError for invalid
     settings.
     """
     source = Source.PACKAGE
@@ -40,7 +40,7 @@ def render(settings: Mapping[str, object], role_name: str = "") -> Rendering:
     trust_policy, role_policy, warnings = render_documents(
         COMPONENT, given, role_name or "<role name>", source=source
     )
-    # AWS returned the secret's ARN, so its suffix is right, whatever it looks like.
+    # AWS returned the secret's ARN, so the program's warning about its suffix would be wrong.
     kept = [each for each in warnings if not each.startswith(source.spell("secret_id"))]
     return Rendering(trust_policy, role_policy, kept)
 
@@ -48,7 +48,7 @@ def render(settings: Mapping[str, object], role_name: str = "") -> Rendering:
 def settings_for(needs: Needs) -> dict[str, Any]:
     """Return the program's settings for a role with these needs; None for a setting without a value.
 
-    The settings have one secret, one bucket, and one key.
+    The settings specify at most one secret, one bucket, and one key.
     """
     home = Arn.of(needs.application_arn)
     secret, bucket = next(iter(needs.secrets), None), next(iter(needs.buckets), None)
@@ -78,7 +78,7 @@ def settings_for(needs: Needs) -> dict[str, Any]:
 def expected_policies(needs: Needs, role_arn: str) -> tuple[Policies, list[Statement], list[Statement]]:
     """Return the policies that the program would write, and the required and the optional statements.
 
-    A role may have the optional ones, too. Statements for unknown resources are left out.
+    A role can also have the optional statements. Statements for unknown resources are left out.
     """
     name, home, connector = (
         Arn.of(role_arn).name or "role",
@@ -98,7 +98,7 @@ def expected_policies(needs: Needs, role_arn: str) -> tuple[Policies, list[State
     expected = policies()
     needed = [each for each in expected.needed if not any(_UNKNOWN in it for it in each.targets.values)]
     optional = policies(allow_network_interface_deletion=True).needed if needs.network else []
-    # AWS's page lets a role pass the roles that the console names:
+    # The policy on AWS's page allows a role to pass the roles that the console creates:
     # https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/s3-v2-iam-role.html
     prefix = f"arn:{home.partition}:iam::{home.account}:role/"
     passing = {
@@ -112,7 +112,7 @@ def expected_policies(needs: Needs, role_arn: str) -> tuple[Policies, list[State
 
 
 def application_statements(role: Arn) -> Sequence[Statement]:
-    """Return the statements that AWS's page gives the role of an application, which a role can also be.
+    """Return the statements on AWS's page for an application's role, which a data source can also use.
 
     https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/create-application-iam-role.html
     """

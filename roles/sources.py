@@ -11,22 +11,22 @@ from roles.findings import Finding, attempt, note
 
 
 class Source(NamedTuple):
-    """A data source of the application."""
+    """A data source of an application, as read from AWS."""
 
     data_source: DataSource
     details: Reply
-    """Empty if they could not be read."""
+    """The response from GetDataSource; empty if the data source could not be read."""
     uses: Uses | Finding
-    """The connector and resources, or the finding if they could not be read."""
+    """The connector and resources, or a finding if they could not be read."""
 
     @property
     def role_arn(self) -> str:
-        """The ARN of its role; empty if it has none, or is unknown."""
+        """The ARN of the data source's role; empty if there is no role or it is unknown."""
         return str(self.details.get("roleArn") or "")
 
     @property
     def fault(self) -> str:
-        """Why its requests are unknown; empty if they are known."""
+        """The reason why the data source's requests are unknown; empty if they are known."""
         if isinstance(self.uses, Finding) or connectors_of(self.uses.type):
             return self.uses.text if isinstance(self.uses, Finding) else ""
         of_type = f"has the type {self.uses.type}, for which this program has no connector"
@@ -40,7 +40,7 @@ def read_sources(account: Account, application_id: str) -> list[Source]:
 
 
 def read_source(account: Account, listed: DataSource, *, raises: Collection[str] = ()) -> Source:
-    """Read a data source; the finding is a note if it was deleted after it was listed.
+    """Read a data source; `uses` is a note if the data source was deleted after it was listed.
 
     Raises errors about the credentials, and those with the codes in `raises`.
     """

@@ -14,7 +14,7 @@ _FINISHED: Final = ("SUCCEEDED", "SYNCING", "SYNCING_INDEXING")
 _UNFINISHED: Final = ("INCOMPLETE", "STOPPING", "ABORTED")
 
 _ARN: Final = re.compile(r"\barn:[^\s,;\"'<>()\[\]]+")
-"""Matches an ARN. Names in it, such as `qbusiness-s3-docs`, do not indicate the cause."""
+"""Matches an ARN. Names in an ARN, such as `qbusiness-s3-docs`, do not indicate the cause."""
 _TOPICS: Final = (
     (r"\blogs?\b.?(?:group|stream)|\blogs:|cloudwatch", "the application's role, which writes logs"),
     (r"kms|decrypt", "the key"),
@@ -26,10 +26,10 @@ _TOPICS: Final = (
 )
 """Patterns for errors of data sources and syncs, with their likely causes, the most specific first."""
 INGESTION: Final = ("qbusiness:BatchPutDocument", "qbusiness:BatchDeleteDocument")
-"""The actions on which AWS's pages disagree.
+"""The actions for which AWS's pages specify different resources.
 
-The service authorization reference says that they need the application and the index. The pages of some
-connectors, such as Amazon S3's, grant the index alone:
+The service authorization reference lists both the application and the index. On the pages of some
+connectors, such as Amazon S3, the policies allow the actions only on the index:
 https://docs.aws.amazon.com/service-authorization/latest/reference/list_qbusiness.html and
 https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/s3-v2-iam-role.html"""
 _PUT: Final = ("documentsAdded", "documentsModified")
@@ -47,23 +47,23 @@ class Sync(NamedTuple):
 
     status: str
     started: datetime | None
-    """A job may lack its start time."""
+    """The start time; None if AWS does not return one."""
     error: str
     metrics: Mapping[str, Any]
 
     @property
     def text(self) -> str:
-        """When it started, its status, and its error."""
+        """A description that contains the start time, the status, and the error."""
         at = f", at {self.started.astimezone(UTC):%Y-%m-%d %H:%M} UTC," if self.started else ""
         return f"last sync{at} has the status {self.status}{': ' * bool(self.error)}{self.error}"
 
     @property
     def day(self) -> str:
-        """The day, such as ` of 2026-11-01`; empty if it has no start time."""
+        """The start date, such as ` of 2026-11-01`; empty if the start time is unknown."""
         return f" of {self.started.astimezone(UTC):%Y-%m-%d}" if self.started else ""
 
     def number(self, metric: str) -> int | None:
-        """Return a metric, which AWS gives as text; None if it is unknown."""
+        """Return a metric, which AWS returns as a string; None if the metric is unknown."""
         found = str(self.metrics.get(metric, ""))
         return int(found) if found.isdecimal() else None
 
@@ -89,12 +89,12 @@ def _topic(error: str) -> str:
 
 
 def hint(error: str) -> list[str]:
-    """Return a detail that names the likely cause of an error, if it is known."""
+    """Return a detail about the likely cause of an error; empty if the cause is unknown."""
     return [f"the error may be about {about}"] if (about := _topic(error)) else []
 
 
 def judge(text: str, sync: Sync | None) -> Finding:
-    """Return the finding about a data source's last sync; `text` has the data source's status."""
+    """Return the finding about a data source's last sync; `text` contains the data source's status."""
     if sync is None:
         return ok(f"{text}, but has not synced yet")
     outcome, said = sync.status, f"{text}; its {sync.text}"
@@ -114,23 +114,23 @@ class Evidence(NamedTuple):
     """The evidence about ingestion in the last sync of a data source."""
 
     text: str = ""
-    """Empty if the sync says nothing about ingestion."""
+    """A description of the evidence; empty if there is none."""
     is_denied: bool = False
     """Whether the sync failed with an error that denies ingestion."""
 
 
 def is_application(arn: str) -> bool:
-    """Return whether an ARN identifies an application, and nothing in it."""
+    """Return whether an ARN identifies an application, not a resource in an application."""
     return Arn.of(arn).resource.count("/") == 1
 
 
 def read_evidence(account: Account, sources: Iterable[DataSource]) -> Evidence:
-    """Return the evidence from the last sync of each data source; a denial outweighs the others.
+    """Return evidence from the last sync of one of the data sources, preferably of a denial.
 
     Raises the errors of ListDataSourceSyncJobs.
     """
     found = [each for source in sources if (each := _of_sync(account, source)).text]
-    return max(found, key=lambda each: each.is_denied, default=Evidence("no sync has settled it"))
+    return max(found, key=lambda each: each.is_denied, default=Evidence("no sync provides evidence"))
 
 
 def _of_sync(account: Account, source: DataSource) -> Evidence:
@@ -141,6 +141,6 @@ def _of_sync(account: Account, source: DataSource) -> Evidence:
         return Evidence(f"the sync{sync.day} of {source.label} failed: {sync.error}", is_denied=True)
     put = sum(sync.number(each) or 0 for each in _PUT)
     text = (
-        f"the sync{sync.day} of {source.label} put {put} documents under the policies in effect that day"
+        f"the sync{sync.day} of {source.label} ingested {put} documents under the policies of that day"
     )
     return Evidence(text if put else "")

@@ -1,4 +1,4 @@
-"""Find the version of this program."""
+"""Find this program's version."""
 
 import functools
 import importlib.metadata

@@ -1,4 +1,4 @@
-"""Read a role, its data sources, their needs, and the policies that decide their requests."""
+"""Read a role, its data sources, their needs, and the policies that apply to their requests."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -42,28 +42,28 @@ _ACTIONS: Final = {
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """A role to ask about, before its policies are read."""
+    """A role to check, before its policies are read."""
 
     account: Account
     name: str
     """The role's entry in a stack or, for a role outside any stack, the ID of a data source."""
     role_arn: str
-    """Empty if the data source has no role."""
+    """The ARN of the role; empty if the data source has no role."""
     declared: Declared | None = None
     """The role as a stack's program declares it; None outside any stack."""
     expected: Policies | None
     """The policies that the program writes; None if the needs do not determine them."""
     required: Sequence[Statement] | None
-    """The statements that the role needs, as far as its needs are known; None if they are not."""
+    """The statements that the role needs, as far as its needs are known; None if they are unknown."""
     optional: Sequence[Statement] = ()
-    """Statements that the role may have, too."""
+    """The statements that the role can have in addition to the required ones."""
     everyone: Sequence[Source] | Finding
     """All data sources of the application."""
     users: Sequence[tuple[Source | None, Needs]]
-    """The data sources that use the role, with their needs; without any, None and the policy's needs."""
+    """The data sources that use the role, and their needs; if none does, None and the policy's needs."""
     stated: Stated
     closely: bool = True
-    """Whether to read the policies of secrets even if the role's own policies allow reading them."""
+    """Whether to read secrets' policies even if the role's own policies allow reading the secrets."""
 
     @property
     def application_arn(self) -> str:
@@ -73,10 +73,10 @@ class Subject:
 
 @dataclass(frozen=True, kw_only=True)
 class View(Subject):
-    """A role, and everything that decides its requests."""
+    """A role, and the policies and facts that determine the decisions on its requests."""
 
     role: Role | Finding | None
-    """None if the role does not exist."""
+    """The role, or a finding if it could not be read; None if the role does not exist."""
     own: Sequence[Policy]
     """The role's own policies; if the role does not exist, the one that the program would write."""
     boundary: Policy | None
@@ -95,7 +95,7 @@ class View(Subject):
 
     @property
     def policies(self) -> list[Policy]:
-        """All policies that were read or that could not be read."""
+        """All policies, including those that could not be read."""
         return [*self.trust.policies.role, *self.own, *filter(None, [self.boundary]), *self.resources]
 
     @property
@@ -109,7 +109,7 @@ class View(Subject):
         """Return whether AWS's pages disagree on whether a request must be allowed.
 
         They disagree on ingestion into the application if the policies allow the action on the index. A
-        sync that failed because it could not ingest documents settles this.
+        sync that failed because ingestion was denied proves that the request must be allowed.
         """
         action, arn = decision.request.action, decision.request.resource.known
         if action not in INGESTION or not is_application(arn):
@@ -119,12 +119,12 @@ class View(Subject):
         return allowed and not self.evidence.is_denied
 
     def decide(self, group: RequestGroup, own: Sequence[Policy]) -> list[Decision]:
-        """Decide the requests of a group, given the role's own policies.
+        """Return the decisions on the requests of a group, given the role's own policies.
 
-        A key's grants count, too. They are read only if the policies lack an Allow.
+        A key's grants are read, and can allow requests, only if the policies lack an Allow.
         """
         arn, role = group.resource.known, self.role
-        named = (arn, arn.partition("/")[0])  # an object, or its bucket
+        named = (arn, arn.partition("/")[0])  # the ARN of an object and of its bucket
         of_resource = next((each for each in self.resources if each.resource in named), None)
         is_foreign = group.account not in ("", self.facts.account)
         policies = Applicable(own, self.boundary, of_resource, is_foreign)
@@ -137,7 +137,7 @@ class View(Subject):
 
 
 def may_decrypt(account: Account, key_arn: str, role_arn: str) -> Truth:
-    """Return whether a grant lets a role decrypt; unknown if the grant has constraints.
+    """Return whether a grant allows a role to decrypt; CANNOT_TELL if the grant has constraints.
 
     https://docs.aws.amazon.com/kms/latest/developerguide/grants.html
     """
@@ -149,7 +149,7 @@ def may_decrypt(account: Account, key_arn: str, role_arn: str) -> Truth:
 
 
 def may_fit(declared: Declared, source: Source) -> bool:
-    """Return whether a data source has a role policy's index, and its secret or bucket, if any."""
+    """Return whether a data source uses a role policy's index, and its secret or bucket, if any."""
     ours, theirs, account = declared.uses, source.uses, Arn.of(declared.application_arn).account
     if isinstance(theirs, Finding) or source.fault or source.data_source.index_id != declared.index_id:
         return False
@@ -261,7 +261,7 @@ def view_of_data_source(
 
 
 def _network_of_role(account: Account, role_arn: str) -> tuple[str, ...]:
-    """Return the ARNs of subnets in a role's policies: their owners may be other accounts."""
+    """Return the ARNs of the subnets in a role's policies; other accounts may own the subnets."""
     role = find_role(account, role_arn)
     found = attempt_or([], lambda: role_statements(role)) if isinstance(role, Role) else []
     values = [value for each in found for value in each.resources.values]
@@ -269,7 +269,7 @@ def _network_of_role(account: Account, role_arn: str) -> tuple[str, ...]:
 
 
 def find_role(account: Account, arn: str) -> Role | Finding | None:
-    """Return the role with exactly this ARN: IAM looks up roles by their names, without their paths."""
+    """Return the role only if it has exactly this ARN; IAM finds roles by name, whatever the path."""
     gone = note("")
     found = attempt(lambda: account.role(Arn.of(arn).name), gone) if arn else gone
     return None if found is gone or (isinstance(found, Role) and found.arn != arn) else found
@@ -300,7 +300,7 @@ def _view(subject: Subject) -> View:
 
 
 def _policies_of(subject: Subject, role: Role | Finding | None) -> tuple[list[Policy], Policy]:
-    """Return the role's own policies, the program's first, and its trust policy.
+    """Return the role's own policies, with the program's role policy first, and its trust policy.
 
     A missing Allow is reported for the first policy.
     """
@@ -320,7 +320,7 @@ def _policies_of(subject: Subject, role: Role | Finding | None) -> tuple[list[Po
 
 
 def _parsed(empty: Policy, document: Any) -> Policy:
-    """Return a policy with a document in any form; without one, the policy does not exist."""
+    """Return `empty` with the statements of a document; unchanged if there is no document."""
     return _read(empty, lambda: statements(empty.name, document)) if document else empty
 
 
@@ -342,7 +342,7 @@ def _read(empty: Policy, read: Callable[[], tuple[Statement, ...]]) -> Policy:
 def _policies_of_resources(
     account: Account, home: Arn, every: Sequence[Needs], *, closely: bool
 ) -> list[Policy]:
-    """Read the policies of keys, buckets, and, if `closely` or of other accounts, secrets."""
+    """Read the policies of keys, buckets, and secrets; without `closely`, skip the account's secrets."""
     buckets = {each.arn: each.owner or "" for needs in every for each in needs.buckets}
     secrets = [
         each.arn
@@ -353,7 +353,7 @@ def _policies_of_resources(
     owners = {arn: (Kind.KEY, Arn.of(arn).account) for needs in every for arn in needs.key_arns}
     owners |= {arn: (Kind.SECRET, Arn.of(arn).account) for arn in secrets}
     owners |= {arn: (Kind.BUCKET, owner) for arn, owner in buckets.items()}
-    # Where a bucket's owner is unknown, a fault says so.
+    # If a bucket's owner is unknown, a fault reports this.
     faults = [each for needs in every for each in needs.faults if each.question == "bucket"]
     return [
         _of_resource(account, home, Policy(kind, kind, resource=arn), owner)
@@ -381,7 +381,7 @@ def _of_resource(account: Account, home: Arn, empty: Policy, owner: str) -> Poli
 
 
 def _facts(subject: Subject, role: Role | Finding | None, keys: Iterable[str]) -> Facts:
-    # Reading the organization needs a permission that most callers do not need.
+    # Reading the organization requires a permission that is otherwise unnecessary.
     account, is_needed = subject.account, any(key.lower() in OF_ORGANIZATION for key in keys)
     arns = [each.arn for _, needs in subject.users for each in needs.secrets]
     secrets = [attempt_or({}, partial(account.secret, arn)) for arn in arns]

@@ -1,4 +1,4 @@
-"""Share one sandbox among all tests in a session, separate from the checkout's sandbox."""
+"""Share one sandbox, separate from the checkout's sandbox, among all tests of a session."""
 
 import gc
 import os
@@ -27,41 +27,39 @@ for name in list(os.environ):
 for name in ("NO_PROXY", "no_proxy"):
     os.environ[name] = f"{os.environ.get(name, '')},127.0.0.1,localhost"
 botocore_caches.install()
-# moto's EC2 would load two thousand images on each reset.
+# By default, moto's EC2 loads two thousand images on each reset.
 os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
 # Let the commands under test cache bytecode, as on a user's machine.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-# Collect garbage less often: with so many modules, it would take a quarter of the unit tests' time.
+# With so many modules, garbage collection would take a quarter of the unit tests' time.
 gc.set_threshold(50_000, 20, 20)
 # Shells start background jobs with SIGINT ignored, and nohup ignores SIGHUP. The commands under test
-# would inherit that.
+# would inherit these settings.
 for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
     if signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, handler)
-# Make an Output in an f-string an error.
+# Make Pulumi raise an error if an f-string contains an Output.
 os.environ["PULUMI_ERROR_OUTPUT_STRING"] = "1"
 
 _LINES: Final = 30
-"""The number of lines of a difference that are printed."""
+"""The maximum number of lines that are printed for a difference."""
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Return the number of processors, plus one if tests wait for the engine."""
+    """Return the number of processors, plus one if some tests wait for the engine."""
     waiting = "not engine" not in config.option.markexpr
     return (os.cpu_count() or 1) + waiting
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option that rewrites the golden texts that tests generate."""
-    parser.addoption(
-        "--rewrite", action="store_true", help="write the texts that assert_golden compares"
-    )
+    """Add the option that rewrites golden files."""
+    parser.addoption("--rewrite", action="store_true", help="write the golden files with the new texts")
 
 
 @pytest.fixture
 def assert_golden(pytestconfig: pytest.Config) -> Callable[[Path, str], None]:
-    """Return a function that compares a text with a file, or with --rewrite, writes the file."""
+    """Return a function that compares a text with a file or, with --rewrite, writes it to the file."""
 
     def check(path: Path, text: str) -> None:
         if pytestconfig.getoption("rewrite"):
@@ -75,7 +73,7 @@ def assert_golden(pytestconfig: pytest.Config) -> Callable[[Path, str], None]:
 
 
 def _difference(name: str, before: str, other: str, after: str) -> list[str]:
-    """Return the lines that differ; the last of many, because a gallery ends with its texts."""
+    """Return the lines that differ, or only the last ones if there are more than `_LINES`."""
     lines = [*unified_diff(before.splitlines(), after.splitlines(), name, other, lineterm="", n=0)]
     more = len(lines) - _LINES
     return [f"({more} more lines)", *lines[more:]] if more > 0 else lines
@@ -83,9 +81,9 @@ def _difference(name: str, before: str, other: str, after: str) -> list[str]:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
-    """Mark the tests that need an engine: those with a fixture that prepares a sandbox.
+    """Mark the tests that need an engine, which use a fixture that prepares a sandbox.
 
-    After pytest-randomly's shuffle, move the longest tests to the front, so that no worker ends late.
+    After pytest-randomly's shuffle, run the longest tests first, so that no worker finishes late.
     """
     for item in items:
         if {"prepared_sandbox", "own"} & {*getattr(item, "fixturenames", ())}:
@@ -101,7 +99,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
 
 
 def pytest_collection_finish() -> None:
-    """Leave what was imported out of later garbage collections."""
+    """Exclude the imported objects from later garbage collections."""
     gc.freeze()
 
 
@@ -114,7 +112,7 @@ def prepared_sandbox(
         faster = {
             ADDRESS: vault,
             "WARM_VENV": str(virtual_environment),
-            # The CLI ends before its garbage becomes a problem; collecting it takes a tenth of its time.
+            # The CLI ends before garbage becomes a problem, and collection takes a tenth of its time.
             "GOGC": "off",
             "GOMEMLIMIT": "1GiB",
         }
@@ -127,7 +125,7 @@ def environment(prepared_sandbox: tuple[Sandbox, dict[str, str]]) -> Iterator[di
     """Return the environment for commands in a sandbox whose account is reset after the test."""
     _, variables = prepared_sandbox
     yield variables
-    # `pulumi destroy` would take as long as most tests.
+    # Reset the account, because `pulumi destroy` would take as long as most tests.
     address = f"{variables['AWS_ENDPOINT_URL']}/moto-api/reset"
     with urlopen(Request(address, method="POST"), timeout=TIMEOUT):  # noqa: S310 an address on loopback
         pass
@@ -140,7 +138,7 @@ def aws(environment: dict[str, str]) -> Aws:
 
 @pytest.fixture
 def new_stack(environment: dict[str, str], tmp_path: Path) -> NewStack:
-    """Create stacks with `new_stack(settings, program=...)`."""
+    """Return a function that creates a stack with settings and, optionally, a program."""
 
     def create(settings: dict[str, object], program: str | None = None) -> Stack:
         stack = Stack(tmp_path, environment, program, SECRETS_PROVIDER)

@@ -3,10 +3,10 @@
 `python -m tests.faults [ID...]` applies one fault after another to a copy of the project. For each, it
 first runs the test that is known to find the fault and, if this test passes, all of `make unit`.
 
-A fault is a block of `faults.txt`: its ID, which begins with its kind; its file; and the test that finds
-it, followed by `slow` if `make unit` does not run this test. After the text to replace, which the file
-contains exactly once, follows the new text, if any. If that text is gone, give the fault a successor of
-the same kind.
+Each fault is a block of `faults.txt`. The first line contains the fault's ID, which begins with its
+kind; the file; and the test that finds the fault, followed by `slow` if `make unit` omits this test.
+Lines with `-` contain the text to replace, which occurs once in the file; lines with `+` contain the new
+text. If the file no longer contains the text, replace the fault with another one of the same kind.
 """
 
 import argparse
@@ -23,12 +23,12 @@ from typing import Final, NamedTuple
 
 PROJECT: Final = Path(__file__).parent.parent
 SHARED: Final = ("venv", ".sandbox", "tests/node_modules")
-"""What the copy shares with the project, because it is installed or built."""
+"""Installed or built files, which the copy shares with the project."""
 _FAILED: Final = re.compile(r"^(?:FAILED|ERROR) ([^\s\[]+)", re.MULTILINE)
 
 
 class Fault(NamedTuple):
-    """A change of the product that makes it wrong."""
+    """A change that breaks the product."""
 
     name: str
     file: str
@@ -55,7 +55,7 @@ def finder(fault: Fault, number: int, copy: Path, unit: Sequence[str]) -> str | 
     """Return a test that fails with a fault; None if all pass."""
     changed = copy / fault.file
     changed.write_text(changed.read_text().replace(fault.old, fault.new))
-    # Bytecode is cached by seconds and size, which could be the same as before.
+    # Python reuses bytecode if the source's size and its modification time in seconds are unchanged.
     os.utime(changed, (10**9 + number, 10**9 + number))
     command = [*unit[:3]] if fault.is_slow else unit
     failed = _failed(copy, [*command, "--numprocesses=0", fault.finder]) or _failed(copy, unit)
@@ -64,7 +64,7 @@ def finder(fault: Fault, number: int, copy: Path, unit: Sequence[str]) -> str | 
 
 
 def _failed(copy: Path, command: Sequence[str]) -> str | None:
-    """Return the first test that fails; None if all pass, or the test no longer exists."""
+    """Return the first test that fails; None if all pass or if the test no longer exists."""
     done = subprocess.run(
         [*command, "--exitfirst"], cwd=copy, stdout=subprocess.PIPE, text=True, check=False
     )
@@ -73,15 +73,15 @@ def _failed(copy: Path, command: Sequence[str]) -> str | None:
 
 
 def main() -> int:
-    """Print what finds each fault; return 1 if a fault is not found or does not apply, otherwise 0."""
+    """Print the test that finds each fault; return 0 if all faults are found, otherwise 1."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description="Count found faults.")
-    parser.add_argument("ids", nargs="*", metavar="ID", help="a fault; without any, all are tried")
+    parser.add_argument("ids", nargs="*", metavar="ID", help="a fault's ID; default: all faults")
     options = parser.parse_args()
     chosen = [each for each in faults() if not options.ids or each.name in options.ids]
     applicable = [each for each in chosen if each.applies()]
     for fault in chosen:
         if fault not in applicable:
-            _print(f"{fault.name} {fault.file}: not applicable: give it a successor")
+            _print(f"{fault.name} {fault.file}: not applicable: replace it with a similar fault")
     found, by_unit = 0, 0
     with TemporaryDirectory() as directory:
         copy = Path(directory) / "copy"

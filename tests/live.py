@@ -1,7 +1,7 @@
-"""Run the program on a real AWS account, and ask AWS: `python -m tests.live --help`.
+"""Test the program in a real AWS account. For the options, see `python -m tests.live --help`.
 
-The exit code is 0 if no step failed and nothing is left, 1 otherwise, 2 if nothing was done, and 130
-after an interruption.
+The exit code is 0 if no step failed and no resource is left, 2 if the run could not start, 130 after an
+interruption, and 1 otherwise.
 """
 
 import argparse
@@ -44,22 +44,22 @@ PREFIX: Final = "qbusiness-live-"
 DENIED: Final = "AccessDeniedException"
 NOT_FOUND: Final = "ResourceNotFoundException"
 SERIOUS: Final = ("ERROR", "SECURITY_WARNING")
-"""The types of Access Analyzer's findings that count as errors; others are only shown."""
+"""The types of Access Analyzer findings that count as errors; other findings are only shown."""
 _PATIENCE: Final = 60.0
-"""Timeout in seconds for a change to become visible everywhere."""
+"""The timeout in seconds for a change to become visible to all readers."""
 _SETTLED: Final = 15.0
-"""Seconds after which IAM's replicas usually have a change."""
+"""The time in seconds after which a change is usually visible to all readers."""
 _ERRORS: Final = (BotoCoreError, ClientError)
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class SkippedError(Exception):
-    """Raised when a step cannot ask AWS its question."""
+    """Raised when a step cannot get an answer from AWS."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run: its name, which begins the names of everything that it creates, and its account."""
+    """A run in an account; the names of the resources that it creates begin with its name."""
 
     name: str
     clients: Mapping[str, Any]
@@ -70,13 +70,13 @@ class Run:
     """The IDs of an application and its index, in which the run may create a data source."""
 
     def moved(self, text: str) -> str:
-        """Move the examples' ARNs to this account and Region."""
-        # Some requests that IAM must deny are for another Region: swap the two Regions.
+        """Return the text with the examples' ARNs moved to this account and Region."""
+        # Swap the Regions, because some requests that IAM must deny are for another Region.
         moved = {ACCOUNT: self.account, REGION: self.region, self.region: REGION}
         return re.sub("|".join(map(re.escape, moved)), lambda found: moved[found[0]], text)
 
     def expect(self, read: Callable[[], object], expected: object) -> None:
-        """Check AWS's answer; on AWS, wait for the expected one."""
+        """Check the result of `read`; on AWS, wait until it is the expected one."""
         deadline = time.monotonic() + _PATIENCE * _is_aws()
         while (found := read()) != expected and time.monotonic() < deadline:
             time.sleep(2)
@@ -105,7 +105,7 @@ class Run:
                 yield f"data source {ids['dataSourceId']}", partial(client.delete_data_source, **ids)
 
     def remove(self) -> tuple[list[str], list[str]]:
-        """Remove all that this run created; return what was removed, and what may be left."""
+        """Remove this run's resources; return the removed resources and those that may be left."""
         _settle()
         removed: list[str] = []
         left: list[str] = []
@@ -130,11 +130,11 @@ def _settle() -> None:
     time.sleep(_SETTLED * _is_aws())
 
 
-# Questions that change nothing.
+# Steps that change nothing.
 
 
 def documents(run: Run) -> Iterator[tuple[str, Options, str, str]]:
-    """Yield a connector, every option that it accepts, and its two policies, all distinct."""
+    """For each connector with new policies, yield its name, its options, and the two policies."""
     seen: set[tuple[str, ...]] = set()
     for name, connector in CONNECTORS.items():
         options = every_option(connector)
@@ -175,12 +175,12 @@ def access_analyzer_has_no_serious_findings(run: Run) -> None:
 
 
 def iam_allows_requests_of_connectors_but_not_similar_ones(run: Run) -> None:
-    """Ask IAM's simulator about the connectors' requests, and about requests that differ in one part."""
+    """Simulate the connectors' requests and requests that differ from these in one part."""
     wrong: list[tuple[str, Request, str]] = []
     for name, options, _, policy in documents(run):
         calls = connector_calls(options)
         calls += [other for call in calls if call.allowed for other in deviations(call, options)]
-        # One call accepts any number of actions on one resource in one context.
+        # Group the requests, because a call can simulate several actions on one resource in one context.
         groups: dict[tuple[str, str], dict[str, tuple[Request, bool]]] = {}
         for call in calls:
             for request in call.requests:
@@ -214,7 +214,7 @@ def iam_allows_requests_of_connectors_but_not_similar_ones(run: Run) -> None:
     assert not wrong, "\n".join(map(str, wrong))
 
 
-# A role's life.
+# A step that deploys a role.
 
 
 def role_is_created_checked_and_destroyed(run: Run) -> None:
@@ -236,17 +236,17 @@ def role_is_created_checked_and_destroyed(run: Run) -> None:
     assert stack.drift().exit_code == 0
     check = ("-m", "roles", "check", "--stack", stack.name)
     checked = stack.execute(sys.executable, *check, check=False, PYTHONPATH=str(PROJECT))
-    # The application and the secret don't exist, so only an error of the command itself fails.
+    # Accept any documented exit code, because the application and the secret don't exist.
     assert checked.returncode in range(4)
     stack.destroy()
     run.expect(run.roles, [])
 
 
-# Questions that AWS's pages leave open.
+# Steps for questions that AWS's documentation leaves open.
 
 
 def question_whether_ingestion_works_with_index_alone(run: Run) -> None:
-    """Ingest into an index that doesn't exist, with a role that only the caller can assume."""
+    """Ingest a document into a nonexistent index, with a role that only the caller can assume."""
     if not _is_aws():
         raise SkippedError("the sandbox doesn't decide requests to Amazon Q Business")
     iam, sts, name = run.clients["iam"], run.clients["sts"], f"{run.name}-ingestion"
@@ -257,7 +257,7 @@ def question_whether_ingestion_works_with_index_alone(run: Run) -> None:
         return json.dumps({"Version": "2012-10-17", "Statement": {"Effect": "Allow", **statement}})
 
     def ingest(verb: str, *resources: str) -> str:
-        """Ingest in a session that has only this permission; return the error code."""
+        """Ingest a document in a session with only this permission; return the error code."""
         policy = document(Action=f"qbusiness:Batch{verb}Document", Resource=resources)
         assumed = sts.assume_role(RoleArn=role, RoleSessionName="live", Policy=policy)["Credentials"]
         key, secret = assumed["AccessKeyId"], assumed["SecretAccessKey"]
@@ -278,7 +278,7 @@ def question_whether_ingestion_works_with_index_alone(run: Run) -> None:
     for verb in ("Put", "Delete"):
         both, alone = ingest(verb, application, index), ingest(verb, index)
         neither = ingest(verb, f"{application}/index/{APPLICATION_ID}")
-        # The answer is certain only if a missing index and a missing permission differ.
+        # The result is conclusive only if the errors for a missing index and permission differ.
         if (both, neither) != (NOT_FOUND, DENIED):
             raise SkippedError(f"{verb}: {both} with both resources, {neither} with neither")
         allowed = {NOT_FOUND: "allowed", DENIED: "denied"}.get(alone, alone)
@@ -338,7 +338,7 @@ def mask(identity: Mapping[str, str], credentials: Iterable[str]) -> Callable[[s
     def masked(text: str) -> str:
         text = literal.sub(lambda found: named[found[0]], text)
         text = re.sub(r"\b(?:AKIA|ASIA)[A-Z0-9]{16,}", "CREDENTIAL", text)
-        # 12 digits that are not the end of a UUID.
+        # An account ID is 12 digits that are not the end of a UUID.
         return re.sub(r"(?<![0-9])(?<![0-9a-f]{4}-)[0-9]{12}(?![0-9])", "ACCOUNT", text)
 
     return masked
@@ -347,10 +347,10 @@ def mask(identity: Mapping[str, str], credentials: Iterable[str]) -> Callable[[s
 def main() -> int:
     """Run the steps and return the exit code."""
     parser = argparse.ArgumentParser(
-        description="Run the program on a real AWS account, and remove everything afterward.",
+        description="Run the program in a real AWS account, and then remove all its resources.",
         epilog="Credentials come from the usual sources, such as AWS_PROFILE. See docs/evidence.md.",
     )
-    parser.add_argument("--read-only", action="store_true", help="only ask, which changes nothing")
+    parser.add_argument("--read-only", action="store_true", help="only steps that change nothing")
     parser.add_argument("--region", help="default: the Region of the environment or profile")
     parser.add_argument(
         "--remove", type=run_name, metavar="NAME", help="only remove the resources of run NAME"
@@ -374,7 +374,7 @@ def main() -> int:
         credentials = session.get_credentials().get_frozen_credentials()
         with tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as temporary:
             name = options.remove or f"{PREFIX}{secrets.token_hex(4)}"
-            # Pulumi resolves symbolic links, such as macOS's temporary directory.
+            # Pulumi resolves symbolic links, such as the temporary directory on macOS.
             directory = Path(temporary).resolve()
             run = Run(name, clients, directory, identity["Account"], region, options.index or {})
             if options.remove:
@@ -383,7 +383,7 @@ def main() -> int:
                 return int(bool(left))
             if not options.read_only:
                 _ask(run, identity["Arn"])
-                run.roles()  # a run removes only roles that it can list
+                run.roles()  # fails early if the removal could not list the roles
             masked = mask(identity, filter(None, credentials[:3]))
             return _run(run, masked, creates=not options.read_only)
     except _ERRORS as error:
@@ -401,14 +401,14 @@ def index(text: str) -> Mapping[str, str]:
 
 
 def _environment(run: Run) -> dict[str, str]:
-    """Return the variables of Pulumi's commands, with a Pulumi home in the run's directory."""
+    """Return the environment for Pulumi commands, with a Pulumi home in the run's directory."""
     home, state = run.directory / "home", run.directory / "state"
     home.mkdir()
     plugins = Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi") / "plugins"
     plugins.mkdir(parents=True, exist_ok=True)
     (home / "plugins").symlink_to(plugins)
     (state / ".pulumi").mkdir(parents=True)
-    # Other Pulumi variables could change every command.
+    # Omit other Pulumi variables, because they could change every command.
     kept = {key: its for key, its in os.environ.items() if key == ATTACHED or "PULUMI_" not in key}
     return kept | {
         "AWS_REGION": run.region,
@@ -450,7 +450,7 @@ def _run(run: Run, masked: Callable[[str], str], *, creates: bool) -> int:
         lines += ["| step | result |", "|---|---|", *(f"| {step[0]} | {step[1]} |" for step in steps)]
         # Use more backticks than any output contains.
         lines += [f"\n## {step[0]}\n\n``````text\n{step[2]}\n``````" for step in steps]
-        text = masked("\n".join([*lines, ""]))  # complete after each step
+        text = masked("\n".join([*lines, ""]))  # the transcript is complete after each step
         path.write_text(text, encoding="utf-8", errors="backslashreplace")
         print(f"{result}: {title}", flush=True)
 

@@ -18,14 +18,14 @@ from tests.authorization.simulator import ask
 
 
 class Documents(NamedTuple):
-    """Both of the program's documents."""
+    """A role's trust policy and role policy."""
 
     trust_policy: Any
     role_policy: Any
 
 
 def render(options: Options) -> Documents:
-    """Return the documents that the component sends to IAM."""
+    """Return the policy documents that the component sends to IAM."""
     caller = Location("aws", REGION, ACCOUNT)
     *documents, _ = render_documents("aem", options.arguments, ROLE_NAME, caller)
     return Documents(*map(json.loads, documents))
@@ -34,8 +34,8 @@ def render(options: Options) -> Documents:
 def decisions(policy: Mapping[str, Any], requests: Iterable[Mapping[str, Any]]) -> list[str]:
     """Return the simulator's decision on each request.
 
-    Without a Deny, a policy allows a request if one of its statements does. Roles share
-    most statements, so the simulator decides only once on each pair of statement and request.
+    A policy without a Deny statement allows a request if any of its statements allows it. Roles
+    share most statements, so the simulator evaluates each statement with each request only once.
     """
     return [
         "Allowed"
@@ -58,7 +58,7 @@ def _decision(statement: str, request: str) -> str:
     policy = {"Version": "2012-10-17", "Statement": [json.loads(statement)]}
     (answer,) = ask([{"policy": policy, "requests": [json.loads(request)]}])
     (decision,) = answer["decisions"]
-    # Any other value means that the simulator did not decide, or that there is a Deny.
+    # Any other value is an explicit denial or the simulator's error message.
     assert decision in ("Allowed", "ImplicitlyDenied"), (decision, statement, request)
     return decision
 
@@ -73,7 +73,7 @@ def requests_of(calls: Iterable[Call]) -> list[dict[str, Any]]:
 
 
 def mismatches(calls: Iterable[Call], decisions: Iterable[str]) -> list[str]:
-    """Return the calls with unexpected decisions; `decisions` are for `requests_of(calls)`."""
+    """Describe the calls with unexpected decisions; `decisions` are those on `requests_of(calls)`."""
     decided = iter(decisions)
     outcomes = [(call, [next(decided, "no decision") for _ in call.requests]) for call in calls]
     return [

@@ -1,4 +1,4 @@
-"""Ask the policy simulator, which keeps running until the tests end."""
+"""Send questions to the policy simulator, which runs until the tests end."""
 
 import atexit
 import functools
@@ -18,12 +18,12 @@ _LOCK: Final = Lock()
 
 
 def ask(questions: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return an answer for each question; `simulator.mjs` documents the format.
+    """Return the answer to each question; `simulator.mjs` documents the format.
 
-    Without Node.js or the simulator, tests fail in CI and are skipped elsewhere.
+    If Node.js or the simulator isn't installed, the test fails in CI and is skipped elsewhere.
     """
     if not (shutil.which("node") and _PROGRAM.parents[1].joinpath("node_modules").exists()):
-        missing = "the policy simulator is not installed: it needs Node.js 20 or newer, then make test"
+        missing = "no policy simulator: install Node.js 20 or newer, and then run make test"
         if os.environ.get("CI"):
             pytest.fail(missing)
         pytest.skip(missing)
@@ -35,7 +35,7 @@ def ask(questions: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 def _simulator() -> subprocess.Popen[str]:
     command = ["node", str(_PROGRAM)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    atexit.register(process.communicate)  # the simulator ends when its input does
+    atexit.register(process.communicate)  # closes the simulator's input, which ends the simulator
     return process
 
 

@@ -1,4 +1,4 @@
-"""docs/troubleshooting: the bucket policy gives another account's role only necessary access."""
+"""docs/troubleshooting: the bucket policy grants another account's role only the necessary access."""
 
 import json
 from typing import Any
@@ -28,7 +28,7 @@ def statements() -> list[dict[str, Any]]:
 def decision(
     role_policy: object, granted: list[dict[str, Any]], action: str, resource: str, role: str = ROLE
 ) -> str:
-    """Return the simulator's decision on a request, with a role policy and a bucket policy."""
+    """Return the simulator's decision on a request under a role policy and a bucket policy."""
     context = {"aws:ResourceAccount": OTHER_ACCOUNT, "aws:PrincipalArn": role}
     request = {"principal": role, "action": action, "resource": resource, "context": context}
     bucket_policy = {"Version": "2012-10-17", "Statement": granted}

@@ -1,4 +1,4 @@
-"""pages/examples, example_calls, components/policies: a role allows its connector's requests only."""
+"""pages/examples, example_calls, components/policies: a role allows only its connector's requests."""
 
 import pytest
 
@@ -27,7 +27,7 @@ def test_each_option_combination_allows_only_expected_calls():
     assert problems == []
 
 
-def test_service_may_assume_role_only_for_application():
+def test_service_can_assume_role_only_for_application():
     calls = [ASSUME, *deviations(ASSUME, FULL)]
     (answer,) = ask([{"trust": render(FULL).trust_policy, "requests": requests_of(calls)}])
     assert mismatches(calls, answer["decisions"]) == []

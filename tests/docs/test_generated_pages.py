@@ -1,4 +1,4 @@
-"""pages/configuration, declarations, markdown, permissions, template_requirements, template_workflow."""
+"""pages/configuration, declarations, permissions, template_requirements, template_workflow: output."""
 
 import json
 import re
@@ -57,7 +57,7 @@ def test_connector_page_shows_exactly_expected_statements(facts: Facts):
     ]
 
 
-def test_connector_page_says_when_statement_is_included():
+def test_connector_page_shows_when_statement_is_included():
     for connector, sid, when in (
         ("webcrawler", "AllowsAmazonQToGetS3Objects", "with `bucketName`"),
         ("webcrawler", "AllowsAmazonQToGetSecret", "with `secretId`"),
@@ -77,7 +77,7 @@ def test_permissions_command_prints_connector_page(
     assert capsys.readouterr().out == permissions.connector_page("s3-v2")
 
 
-def test_generated_files_get_the_version_of_the_package(tmp_path: Path):
+def test_generated_files_contain_version_of_package(tmp_path: Path):
     file = tmp_path / "file"
     file.write_text("version: 0.0.1.dev0+g1\n  version: 0.0.1\nx @ git+https://x@v0.0.1 0.0.1\n")
     assert with_version(file) == (

@@ -1,4 +1,4 @@
-"""docs/, pages/__main__, version: commands, links, keys, and names are correct."""
+"""docs/, pages/__main__, markdown, version: commands, links, keys, and names are correct."""
 
 import json
 import re
@@ -112,7 +112,7 @@ ALL_PAGES = [*PAGES, *(PROJECT / name for name in OTHER_PAGES)]
 
 
 @pytest.mark.parametrize("page", ALL_PAGES, ids=lambda page: f"{page.parent.name} {page.stem}")
-def test_json_parses_links_resolve_and_tables_are_complete(page: Path):
+def test_page_has_valid_json_links_and_tables(page: Path):
     text = page.read_text()
     for block in blocks("json", text):
         json.loads(block)
@@ -129,14 +129,14 @@ def test_json_parses_links_resolve_and_tables_are_complete(page: Path):
         assert all(set(cell) == {"-"} for cell in rows[1][1:-1]), table
 
 
-def test_messages_name_pages_and_headings_that_exist():
+def test_pages_and_headings_in_messages_exist():
     listed = subprocess.run(["git", "ls-files"], cwd=PROJECT, check=True, capture_output=True, text=True)
     named: set[str] = set()
     for name in listed.stdout.splitlines():
         path = PROJECT / name
         if name.startswith(("docs/", "tests/", "CHANGELOG")) or not path.is_file():
             continue
-        # A message can continue in the next string or line.
+        # A message can continue in the next string or on the next line.
         text = re.sub(r'"\n\s*f?"', "", path.read_text(errors="ignore"))
         text = re.sub(r"\s+", " ", text).replace('\\"', '"')
         found = [
@@ -173,17 +173,17 @@ def test_successors_of_each_connector_have_source_and_date():
         assert re.search(r"\[.*\].* \w+ \d{1,2}, \d{4}$", row[3])
 
 
-# A pasted block stops at the first failure. It must be one command for the shell, because Pulumi's CLI
-# would read further lines as input.
+# A block must be one shell command, so that a pasted block stops at the first failure and Pulumi's CLI
+# doesn't read further lines as input.
 
 VARIABLE: Final = r"\$(?!aws:)\{?(\w+)"
 """A shell variable; `$aws:` is part of a URN, in single quotes."""
 SET: Final = r"^export .*|\b\w+=(?=\$\()"
-"""Where a block sets variables: `export NAME=VALUE`, and `NAME=$(command)`."""
+"""Assignments in a block: `export NAME=VALUE`, and `NAME=$(command)`."""
 
 
 def all_blocks() -> Iterator[tuple[str, str, str]]:
-    """Yield each shell block's place, text, and the text before it, whose exports remain in effect."""
+    """Yield each block's location and text, and the earlier blocks, whose exports stay in effect."""
     for page in ALL_PAGES:
         before = ""
         for number, text in enumerate(blocks("sh", page.read_text()), start=1):
@@ -192,11 +192,11 @@ def all_blocks() -> Iterator[tuple[str, str, str]]:
 
 
 def is_complete(script: str) -> bool:
-    """Return whether bash would run a script, instead of waiting for more lines."""
+    """Return whether bash would run a script instead of waiting for more lines."""
     return not subprocess.run(["bash", "-nc", script], check=False, capture_output=True).returncode
 
 
-def test_each_block_is_one_and_list():
+def test_each_shell_block_is_one_and_list():
     for place, text, _ in all_blocks():
         script = text.replace("\\\n", " ")
         tokens = shlex.shlex(script, posix=True, punctuation_chars=True)
@@ -210,7 +210,7 @@ def test_each_block_is_one_and_list():
             assert not is_complete("\n".join(lines[:end])), (place, lines[end - 1])
 
 
-def test_block_ends_if_variable_is_not_set():
+def test_each_variable_in_a_block_is_set_or_checked():
     for place, text, before in all_blocks():
         given = {
             name

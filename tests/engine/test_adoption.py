@@ -1,4 +1,4 @@
-"""docs/adopt: existing roles are imported and updated in place, and go back as they were."""
+"""docs/adopt: existing roles are imported, updated in place, and restored."""
 
 import json
 import re
@@ -48,7 +48,7 @@ def test_imported_role_and_policy_are_updated_in_place(new_stack: NewStack, aws:
         ("update", ROLE, ("forceDetachPolicies",)),
         ("update", POLICY, ("policy",)),
     ]
-    # The role has its new policy before it loses the other one.
+    # The role gets its new policy before the other policy is removed.
     assert removal[0] == "create"
     assert done.changes == {"same": 2, "update": 2, "create": 2}
     assert aws.iam.get_role(RoleName=NAME)["Role"]["RoleId"] == created["RoleId"]
@@ -61,7 +61,7 @@ LIKE = TRUST.replace("ArnEquals", "ArnLike")
 
 
 def iam(aws: Aws, names: list[str]) -> dict[str, Any]:
-    """Return the roles with all that IAM says about them."""
+    """Return each role with its trust policy, inline policies, and attached policies."""
     found: dict[str, Any] = {}
     for name in names:
         role = aws.iam.get_role(RoleName=name)["Role"]
@@ -85,7 +85,7 @@ def data_sources(aws: Aws) -> dict[str, Any]:
 
 
 def make_application(aws: Aws) -> None:
-    """Create a data source with its own role, and two that share one, as in the console."""
+    """Create one data source with its own role and two that share a role, as possible in the console."""
     for name, secrets in ((OWN, ["own"]), (SHARED, ["first", "second"])):
         arn = aws.iam.create_role(RoleName=name, AssumeRolePolicyDocument=LIKE)["Role"]["Arn"]
         arns = [
@@ -104,7 +104,7 @@ def make_application(aws: Aws) -> None:
             )
 
 
-def test_application_with_a_shared_role_is_adopted_and_handed_back(new_stack: NewStack, aws: Aws):
+def test_adoption_of_application_with_shared_role_can_be_undone(new_stack: NewStack, aws: Aws):
     make_application(aws)
     stack, names = on_the_engine(new_stack), [OWN, SHARED]
 
@@ -129,7 +129,7 @@ def test_application_with_a_shared_role_is_adopted_and_handed_back(new_stack: Ne
         name: {**its, "roleArn": ""} for name, its in sources.items()
     }
     assert iam(aws, [SHARED]) == {SHARED: roles[SHARED]}
-    run("check", "--stack", stack.name)  # its exit code is 0: there is no problem
+    run("check", "--stack", stack.name)  # fails if it finds a problem
     run(*shlex.split(restoring), "--yes")
     assert (iam(aws, names), data_sources(aws)) == (roles, sources)
     stack.state_file.unlink()

@@ -1,4 +1,4 @@
-"""components/problems: the commands in messages correct settings; tests/components tests the texts."""
+"""components/problems: commands in messages correct the settings; tests/components tests the texts."""
 
 from pages import examples
 from pages.examples import INDEX_ID, SUBNET_ID

@@ -1,7 +1,7 @@
-"""docs/operate: its commands repair a stack after a kill at an IAM call that changes a role.
+"""docs/operate: the commands repair a stack if the CLI is killed at an IAM call that changes a role.
 
-Each of a stack's entries waits at a different call when the CLI is killed. There are no other states:
-between two such calls, the engine only reads IAM and writes its own state.
+Each of a stack's entries waits at a different call when the CLI is killed. A kill between two of these
+calls leads to one of these states, too, because the engine then only reads IAM and writes its own state.
 """
 
 import re
@@ -26,7 +26,7 @@ POLICY_DELETION = {
     "deleting-policy": Stop("DeleteRolePolicy"),
     "deleted-policy": Stop("DeleteRolePolicy", executed=True),
 }
-"""Entries, most of them named after the call at which their role waits. The role's name begins with the
+"""Entries, most of them named after the calls at which their roles wait. A role's name begins with its
 entry's name; only `named` has a configured name."""
 LIST, CANCEL, FINISH, DELETE = blocks("sh", prose("After a crash during an update"))
 
@@ -40,9 +40,9 @@ def settings_of(*entries: str, **settings: object) -> dict[str, Any]:
 
 
 def kill_at(stack: Stack, command: tuple[str, ...], stops: Mapping[str, Stop]) -> None:
-    """Kill an operation while each entry waits at its call; wait until its processes have ended.
+    """Kill an operation while each entry waits at its call; wait until the operation's processes end.
 
-    The real provider's process may live for another five minutes, but can no longer reach IAM.
+    The real provider's process may run for another five minutes, but can no longer reach IAM.
     """
     waiting = [stop._replace(role=entry) for entry, stop in stops.items()]
     with gate(stack.environment["AWS_ENDPOINT_URL"], *waiting) as iam:
@@ -99,7 +99,7 @@ def test_killed_update_or_destroy_is_repaired(new_stack: NewStack, aws: Aws):
         role["RoleName"]: (role["RoleId"], role["Arn"]) for role in aws.iam.list_roles()["Roles"]
     }
 
-    stack.configure(settings_of(*entries))  # the roles may be destroyed
+    stack.configure(settings_of(*entries))  # without protect, so that the roles can be destroyed
     stack.up()
     kill_at(stack, DESTROY, POLICY_DELETION)
     run_section(stack, "After a crash during a destroy")

@@ -20,7 +20,7 @@ def with_entries(**settings: object) -> dict[str, Any]:
     return {**TOP, "dataSources": settings}
 
 
-def test_single_role_is_kept_as_entries_are_added_renamed_and_removed(new_stack: NewStack, aws: Aws):
+def test_single_role_is_kept_while_entries_are_added_renamed_and_removed(new_stack: NewStack, aws: Aws):
     intranet = {"connector": "sharepoint-cloud", "secretId": "qbusiness/intranet-b2C3d4"}
     stack = new_stack({**TOP, **intranet})
     stack.up()
@@ -72,7 +72,7 @@ def move(source: Stack, target: Stack, name: str) -> None:
     run_section(source, "Move a role to another stack", PAGE, check=True, **stacks)
 
 
-def test_role_moves_to_another_stack_and_forgotten_steps_are_seen(new_stack: NewStack, aws: Aws):
+def test_role_moves_to_another_stack_and_forgotten_steps_are_detected(new_stack: NewStack, aws: Aws):
     wiki = {**AEM, "protect": True}
     source = new_stack(with_entries(wiki=wiki, docs=AEM))
     target = new_stack(with_entries(files=FILES))

@@ -1,4 +1,4 @@
-"""components/connector_role, policies: when values become known, and which secrets are encrypted."""
+"""components/connector_role, policies: unknown values are resolved, and secrets are encrypted."""
 
 import json
 from typing import Any, Final
@@ -69,7 +69,7 @@ def planned(stack: Stack) -> dict[str, dict[str, Any]]:
 
 
 def in_plaintext(stack: Stack) -> set[tuple[str, str]]:
-    """Return the places where the state contains `confidential`: a resource, and its input or output."""
+    """Return the places where the state contains `confidential`, each as a resource and a property."""
     return {
         (resource["urn"].rpartition("::")[2], f"{part}.{key}" if key else part)
         for resource in stack.resources()
@@ -79,7 +79,7 @@ def in_plaintext(stack: Stack) -> set[tuple[str, str]]:
     }
 
 
-def test_late_values_become_known_and_secrets_are_encrypted(new_stack: NewStack, aws: Aws):
+def test_unknown_values_are_resolved_and_secrets_are_encrypted(new_stack: NewStack, aws: Aws):
     common = {"applicationId": APPLICATION_ARN, "indexId": INDEX_ID}
     settings = {
         f"{namespace}:{key}": value
@@ -108,7 +108,7 @@ def test_late_values_become_known_and_secrets_are_encrypted(new_stack: NewStack,
     for command in (UP, ("refresh", "--yes", "--skip-preview"), (*UP, "--expect-no-changes")):
         assert "confidential" not in stack.operate(*command).text
         assert in_plaintext(stack) == {
-            # No setting makes the ARN secret, because the IDs contain the name anyway.
+            # No setting makes the ARN secret, because the IDs contain the role's name anyway.
             *((f"{name}-qbusiness-role", "outputs.arn") for name in ("name", "path")),
             *((name, "outputs.roleArn") for name in ("name", "path")),
             *(

@@ -1,4 +1,4 @@
-"""docs/operate: updates report failed IAM calls, and the next update continues."""
+"""docs/operate: updates report failed IAM calls, and the next update finishes the changes."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,12 +13,12 @@ from tests.helpers.support import REQUIRED, golden
 
 FAULTS: Mapping[str, str] = {
     "Throttling": "Rate exceeded",
-    # The texts of the SDKs for Python and for Go.
+    # The error messages of the SDKs for Python and for Go.
     "connection-reset": r"Connection was closed|connection reset|(?<!unexpected )EOF",
-    # No provider retries the call.
+    # The provider does not retry a call after this error.
     "reply-lost": "unexpected EOF",
 }
-"""For each way for a call to fail, a pattern for the error as Pulumi reports it."""
+"""For each kind of failure, a pattern for the error that Pulumi reports."""
 NAME = "qbusiness-faults"
 TOP: dict[str, Any] = {
     **{key: value for key, value in REQUIRED.items() if key != "secretId"},
@@ -40,7 +40,7 @@ def failing(environment: dict[str, str]) -> Iterator[Proxy]:
 
 @pytest.fixture
 def new_stack(failing: Proxy, environment: dict[str, str], new_stack: NewStack) -> Iterator[NewStack]:
-    """Create stacks whose calls pass through the proxy."""
+    """Yield a function that creates stacks whose calls pass through the proxy."""
     calls = {"AWS_ENDPOINT_URL": failing.url}
     with running_provider(environment | calls) as provider:
 
@@ -55,7 +55,7 @@ def new_stack(failing: Proxy, environment: dict[str, str], new_stack: NewStack) 
 def stack_of(entries: Iterable[str], **settings: object) -> dict[str, Any]:
     """Return settings for a stack with these entries.
 
-    A role has its entry's name, unless that begins with `automatic`; then the role's name is automatic.
+    A role has its entry's name, or an automatic name if the entry's name begins with `automatic`.
     """
     own = {"secretId": REQUIRED["secretId"], **settings}
     names = {entry: "" if entry.startswith("automatic") else entry for entry in entries}
@@ -65,7 +65,7 @@ def stack_of(entries: Iterable[str], **settings: object) -> dict[str, Any]:
 def repeat_until_all_failed(failing: Proxy, stack: Stack, *command: str) -> list[tuple[str, str]]:
     """Repeat a command until all the failures have happened; return the command's errors.
 
-    After a failure, the command may not reach other calls.
+    A failure can prevent the command from reaching later calls.
     """
     errors: list[tuple[str, str]] = []
     while before := len(failing.failures):
@@ -76,8 +76,8 @@ def repeat_until_all_failed(failing: Proxy, stack: Stack, *command: str) -> list
     return errors
 
 
-def test_next_command_completes_after_unretried_failures(new_stack: NewStack, failing: Proxy, aws: Aws):
-    """Fail a call of each kind: a read, a write, and a write that IAM executes, once for one role."""
+def test_next_command_completes_after_failed_calls(new_stack: NewStack, failing: Proxy, aws: Aws):
+    """A read, a write, and a write that IAM executes each fail once, for one role."""
     names = [f"{NAME}-{number}" for number in range(3)]
     entries = [*names, "automatic"]
     stack = new_stack(stack_of(entries, **BEFORE))
@@ -137,8 +137,8 @@ def test_documented_updates_complete_failed_path_change(new_stack: NewStack, fai
     stack.configure({**settings, "rolePath": "/connectors/"})
     failing.failures.extend(failures)
     repeat_until_all_failed(failing, stack, "up")
-    # If the name is configured, the unfinished replacement may mistake the new policy for the old one.
-    # The section ends with a search for drift.
+    # If a role's name is configured, the next update may delete its new policy instead of the old one.
+    # The section's last command fails if it finds drift.
     run_section(stack, "Keep the new name")
     complete = {"qbusiness-aem-connector": golden("minimal-role-policy")}
     names, arns = (stack.outputs()[output] for output in ("roleNames", "roleArns"))

@@ -155,7 +155,7 @@ def test_manual_changes_except_added_policies_are_corrected(new_stack: NewStack,
 
     run_section(stack, "Correct drift", STACK=stack.name)
     assert {entry: aws.role(entry) for entry in CHANGES} == expected
-    run_section(stack, "Find drift", STACK=stack.name)  # fails if it finds any
+    run_section(stack, "Find drift", STACK=stack.name)  # fails if it finds drift
 
 
 WITHOUT_GAP: Final = [
@@ -184,7 +184,7 @@ def test_only_role_with_automatic_name_is_replaced_without_gap(new_stack: NewSta
     stack.up()
 
     def deploy(*options: str, **settings: dict[str, str]) -> dict[str, list[tuple[str, str]]]:
-        """Change some entries' settings; return each entry's steps, in order."""
+        """Change some entries' settings; return the steps for each entry, in order."""
         for entry, changed in settings.items():
             entries[entry] = {**entries[entry], **changed}
         stack.configure({**TOP, "dataSources": entries})
@@ -232,7 +232,7 @@ def test_only_role_with_automatic_name_is_replaced_without_gap(new_stack: NewSta
     assert "EntityAlreadyExists" in failed.stdout
     assert "Role with name taken already exists" in failed.stdout
     assert "two" not in aws.roles()
-    # The section ends with a search for drift.
+    # The section's last command fails if it finds drift.
     run_section(stack, "Restore the old name", ENTRY="named", NAME="two", ROLE_PATH="/")
     assert stack.outputs() == outputs
     assert aws.trust_policy("two") == golden("trust-policy")

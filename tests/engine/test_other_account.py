@@ -1,12 +1,12 @@
 """components/rules: the state after commands with another account's credentials.
 
-The application's ARN names the account, so the program rejects the credentials. But a refresh and a
-destroy run before the program or without it (`Execute` in pkg/resource/deploy/deployment_executor.go
-in https://github.com/pulumi/pulumi). Another account does not have the role, and a resource that does
-not exist is dropped from the state. `aws:allowedAccountIds` prevents that if the state has recorded
-it, because these operations configure the provider from that record (`EnsureProvider` in
-deployment.go, `Same` in providers/registry.go). `PULUMI_RUN_PROGRAM=true` runs the program first
-(`RefreshProgram`).
+The program rejects the credentials, because the application's ARN contains the account. But a refresh
+and a destroy run before the program or without it (`Execute` in
+pkg/resource/deploy/deployment_executor.go in https://github.com/pulumi/pulumi). They drop the role
+from the state, because it does not exist in the other account. `aws:allowedAccountIds` prevents this
+loss if the state contains the setting, because these operations configure the provider from the state
+(`EnsureProvider` in deployment.go, `Same` in providers/registry.go). With `PULUMI_RUN_PROGRAM=true`,
+the program runs first (`RefreshProgram`).
 """
 
 from collections.abc import Mapping
@@ -33,8 +33,8 @@ RESULTS: Final[Mapping[tuple[str, str], str]] = {
     ("recorded", "up --yes --skip-preview"): KEEPS,
     ("recorded", "destroy --yes"): KEEPS,
     ("never set", "PULUMI_RUN_PROGRAM=true up --yes --skip-preview"): KEEPS,
-    ("never set", "PULUMI_RUN_PROGRAM=true destroy --yes"): KEEPS,  # its preview fails
-    # A destroy checks only `DestroyProgram`, so with `refresh: always`, the refresh comes first.
+    ("never set", "PULUMI_RUN_PROGRAM=true destroy --yes"): KEEPS,  # the preview fails
+    # A destroy checks only `DestroyProgram`, so the refresh of `refresh: always` precedes the program.
     ("never set", "PULUMI_RUN_PROGRAM=true destroy --yes --skip-preview"): LOSES,
     ("never set", "PULUMI_RUN_PROGRAM=true destroy --yes --skip-preview --refresh=false"): KEEPS,
     ("not recorded", "PULUMI_RUN_PROGRAM=true refresh --yes --skip-preview"): KEEPS,
@@ -61,7 +61,7 @@ def test_only_recorded_account_list_or_program_protects_state(
     stack.configure({**by_id, "aws:allowedAccountIds": [OTHER_ACCOUNT]})
     assert f"AWS account ID not allowed: {ACCOUNT}" in stack.up(check=False).text
     stack.configure(ALLOWED)
-    stack.up()  # the failed update has not recorded its list
+    stack.up()  # the failed update has not recorded its list in the state
     with_list = stack.state_file.read_text()
     role = stack.outputs()["roleName"]
     in_aws = aws.trust_policy(role), aws.role_policies(role)

@@ -1,4 +1,4 @@
-"""docs/own-project: a program can add a policy, be checked, and rename its component."""
+"""docs/own-project: a program adds a policy, is checked, and renames its component."""
 
 import json
 from typing import Any, Final
@@ -33,7 +33,7 @@ KEY: Final = f'"kms_key_id": "{KEY_ID}",'
 
 
 def check(stack: Stack) -> tuple[int, dict[str, Any]]:
-    """Return the exit code and the document of `check`, run in the stack's directory."""
+    """Run `check` in the stack's directory; return its exit code and its JSON document."""
     command = ("venv/bin/python", "-m", "roles", "check", "--stack", stack.name, "--json")
     said = stack.execute(*command, check=False)
     return said.returncode, json.loads(said.stdout[said.stdout.index("{") :])
@@ -47,12 +47,12 @@ def problems(document: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def named(name: str, options: str = "") -> str:
-    """Return the program with another name and further arguments of the component."""
+    """Return the program with a KMS key, another component name, and resource options."""
     program = PROGRAM.replace('"docs",\n    {', f'"{name}",\n    {{{KEY}')
     return program.replace("    },\n)", f"    }},\n{options})")
 
 
-def test_role_with_added_policy_is_deployed_checked_and_renamed(new_stack: NewStack, aws: Aws):
+def test_component_with_added_policy_is_deployed_checked_and_renamed(new_stack: NewStack, aws: Aws):
     stack = new_stack({"aws:region": REGION}, PROGRAM)
     for package in ("guardrails", "roles"):
         (stack.directory / package).symlink_to(PROJECT / package)
@@ -70,7 +70,7 @@ def test_role_with_added_policy_is_deployed_checked_and_renamed(new_stack: NewSt
     role = aws.iam.get_role(RoleName="docs")["Role"]["RoleId"]
 
     stack.write_program(named("new", 'pulumi.ResourceOptions(aliases=[pulumi.Alias(name="docs")])'))
-    # `assertSeen` in pkg/engine/deployment.go panics. If Pulumi fixes that, shorten the page.
+    # `assertSeen` in pkg/engine/deployment.go panics. If Pulumi fixes this bug, shorten the page.
     assert "panic" in stack.preview("--run-program", check=False).text
     assert run_section(stack, "Rename the component").stdout.count("    5 unchanged\n") == 3
     stack.write_program(named("new"))

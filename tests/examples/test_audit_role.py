@@ -1,4 +1,4 @@
-"""examples/audit-role/template.yaml: the parameters' values that the template accepts.
+"""examples/audit-role/template.yaml: the parameter values that the template accepts.
 
 The tests in tests/roles/audit/ create the role and use it.
 """

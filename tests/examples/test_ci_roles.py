@@ -32,7 +32,7 @@ SETTINGS: dict[str, Any] = {
     key.replace("qbusiness-ci-roles:", ""): value
     for key, value in yaml.safe_load((EXAMPLE / "Pulumi.example.yaml").read_text())["config"].items()
 }
-# One of these names begins with another.
+# One of these names is a prefix of another.
 STACKS = ("staging", "prod", "prod-eu")
 PATHS: dict[str, dict[str, Any]] = {stack: {"rolePath": f"/connectors/{stack}/"} for stack in STACKS}
 BOUNDARY = f"arn:aws:iam::{ACCOUNT}:policy/connector-boundary-prod"
@@ -42,7 +42,7 @@ EVERYTHING = [{"Effect": "Allow", "Action": "*", "Resource": "*"}]
 
 
 class Program(Deployment):
-    """One run of the example without an engine; environments have at least a secret."""
+    """A run of the example without an engine; by default, each environment has a secret."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, partition: str = "aws", **changed: Any) -> None:
         settings = {
@@ -78,7 +78,7 @@ class Program(Deployment):
         return [each for text in texts for each in json.loads(text)["Statement"]]
 
     def named(self, name: str) -> Mapping[str, Any]:
-        """Return the inputs of the role or policy that has a name in AWS."""
+        """Return the inputs of the role or policy with this name in AWS."""
         return next(each.inputs for each in self.registrations if each.inputs.get("name") == name)
 
 
@@ -96,7 +96,7 @@ def decisions(
     principal: str | None = None,
     **policies: Any,
 ) -> list[str]:
-    """Return the simulator's decisions on actions and resources."""
+    """Return the simulator's decisions on requests, which are pairs of an action and a resource."""
     asked = [
         {"action": action, "resource": resource, "context": {**context}, "principal": principal}
         for action, resource in requests
@@ -129,7 +129,7 @@ def state_objects(stack: str) -> list[str]:
     ]
 
 
-# Who may assume the roles.
+# Trust policies.
 
 
 def test_each_role_trusts_only_its_jobs(program: Program):
@@ -175,7 +175,7 @@ def test_every_arn_is_in_partition_of_credentials(monkeypatch: pytest.MonkeyPatc
     assert {*re.findall(r"\barn:([\w-]+):", written)} == {"aws-us-gov"}
 
 
-def test_boundary_in_policies_has_every_action_of_connectors():
+def test_boundary_has_exactly_the_actions_of_connectors():
     def actions(policy: dict[str, Any]) -> set[str]:
         return {action for statement in policy["Statement"] for action in statement["Action"]}
 
@@ -185,7 +185,7 @@ def test_boundary_in_policies_has_every_action_of_connectors():
     assert "*" not in "".join(of_all)
 
 
-# The actions that AWS's provider calls for a role and its inline policies.
+# The actions that the AWS provider uses for a role and its inline policies.
 READ = {"iam:GetRole", "iam:GetRolePolicy", "iam:ListAttachedRolePolicies", "iam:ListRolePolicies"}
 GIVING = {
     *("iam:CreateRole", "iam:PutRolePermissionsBoundary"),
@@ -223,14 +223,14 @@ def test_deploy_and_preview_roles_allow_exactly_provider_calls(
         assert {*decisions(statements, requests, context)} == {"Allowed"}
 
 
-def test_audit_role_may_audit_check_and_preview(program: Program):
+def test_audit_role_can_audit_check_and_preview(program: Program):
     roles, missing, *preview = program.statements("preview-prod")
     *state, last, accounts = program.statements("audit-prod")
     assert state == preview
     assert last["Resource"] == ["*"]
     assert set(last["Action"]) == read_actions("Audit") | read_actions("Check")
     assert set(last["Action"]) >= {*roles["Action"], *missing["Action"]}
-    # The other statement that docs/read-permissions.md lists is only for --organization.
+    # The other statement in docs/read-permissions.md is only for --organization.
     *_, caller = blocks("json", (PROJECT / "docs" / "read-permissions.md").read_text())
     (shown, _) = json.loads(caller)["Statement"]
     assert accounts == {**shown, "Action": [shown["Action"]], "Resource": [shown["Resource"]]}
@@ -252,7 +252,7 @@ POLICIES = {
 }
 DEPLOY, PREVIEW = "deploy-prod", "preview-prod"
 CONNECTOR = "connector"
-"""A connector's role. Whoever deploys can let it do everything that its boundary allows."""
+"""A connector's role. A deployment can grant this role all permissions in its boundary."""
 READERS = f"{PREVIEW} audit-prod"
 EVERY = f"{DEPLOY} {READERS}"
 OWN = [role_arn("prod"), f"arn:aws:iam::{ACCOUNT}:role/service-role/QBusiness-DataSource-a1b2c"]
@@ -356,11 +356,11 @@ def test_each_role_has_exactly_the_permissions_in_the_table(monkeypatch: pytest.
             assert found == [], row
 
 
-def test_only_deploy_roles_may_write_cross_account_state(program: Program):
+def test_only_deploy_roles_can_write_cross_account_state(program: Program):
     key = SETTINGS["kmsKeyArn"].replace(ACCOUNT, OTHER_ACCOUNT)
     staging, prod = state_objects("staging")[0], OWN_STATE[0]
     requests = [("s3:PutObject", staging), ("s3:PutObject", prod), ("kms:Encrypt", key)]
-    # The role's own policy allows everything, so the bucket's or key's policy decides.
+    # The role's policy allows all requests, so the bucket policy or the key policy decides.
     given = [*program.exported["bucketPolicyStatements"], *program.exported["keyPolicyStatements"]]
     for role, expected in (
         ("deploy-prod", {prod, key}),
@@ -385,9 +385,9 @@ def test_without_state_bucket_deploy_and_preview_allow_only_iam(monkeypatch: pyt
 # IAM's quotas.
 
 
-def test_size_beyond_a_quota_is_an_error_before_anything_is_created(monkeypatch: pytest.MonkeyPatch):
+def test_size_beyond_a_quota_is_rejected_before_any_creation(monkeypatch: pytest.MonkeyPatch):
     def imported(count: int, path: str) -> list[str]:
-        """Return ARNs of roles that the console created, with the longest names."""
+        """Return ARNs of console-created roles with names of the maximum length."""
         return [f"arn:aws:iam::{ACCOUNT}:role/{path}/{f'QBusiness-{n}-':x<64}" for n in range(count)]
 
     def run(**changed: Any) -> Program:
@@ -426,11 +426,11 @@ def test_size_beyond_a_quota_is_an_error_before_anything_is_created(monkeypatch:
 # The settings.
 
 
-def test_ci_page_lists_every_setting_and_example_sets_only_those():
+def test_ci_page_lists_every_setting_of_manifest_and_example():
     page = (PROJECT / "docs" / "ci.md").read_text()
     table = page.partition("| Setting | Value |")[2].partition("```")[0]
     listed = re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`[^|]*) \|", table, re.MULTILINE)))
-    required = MANIFEST["config"].keys() - {"requirePermissionsBoundary"}  # in the boundary's row
+    required = MANIFEST["config"].keys() - {"requirePermissionsBoundary"}  # listed in the boundary's row
     assert {*listed} == required
     assert {key for key in SETTINGS if ":" not in key} <= required
 
@@ -438,7 +438,7 @@ def test_ci_page_lists_every_setting_and_example_sets_only_those():
 ARN = f"arn:aws:iam::{ACCOUNT}:"
 KEY = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/"
 SECRET = f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:"
-# By setting, values with the right format, and values with the wrong one.
+# For each setting, values in the right format and values in a wrong format.
 FORMATS: dict[str, tuple[list[str], list[str]]] = {
     "repository": (["o/a.b_c-d", "octo-org@123456/connectors@456789"], ["o", "o/*", "o@1/r", "o/r@1"]),
     "permissionsBoundaryArn": ([f"arn:aws-cn:iam::{ACCOUNT}:policy/a/b/x"], [f"{ARN}policy/*"]),
@@ -474,7 +474,7 @@ def test_values_must_have_format_of_their_setting(monkeypatch: pytest.MonkeyPatc
 
 ROLES = f"{ARN}role"
 ABROAD = f"arn:aws:iam::{OTHER_ACCOUNT}"
-# Settings, the number of errors, and their texts.
+# Settings, the number of errors, and their messages.
 PROBLEMS: list[tuple[dict[str, Any], str, str]] = [
     (
         {
@@ -527,7 +527,7 @@ PROBLEMS: list[tuple[dict[str, Any], str, str]] = [
     (
         {
             "permissionsBoundaryArn": f"{ABROAD}:policy/x",
-            "kmsKeyArn": SETTINGS["kmsKeyArn"].replace(ACCOUNT, OTHER_ACCOUNT),  # is allowed
+            "kmsKeyArn": SETTINGS["kmsKeyArn"].replace(ACCOUNT, OTHER_ACCOUNT),  # not an error
             "environments": PATHS,
         },
         "1 error",
@@ -557,14 +557,14 @@ def test_every_problem_is_reported_and_nothing_created(
     monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], errors: str, texts: str
 ):
     rejected = Program(monkeypatch, **settings)
-    assert isinstance(rejected.error, pulumi.RunError)  # without a traceback
+    assert isinstance(rejected.error, pulumi.RunError)  # printed without a traceback
     message = str(rejected.error)
     assert message.startswith(f"invalid configuration: {errors}; nothing was created or changed\n")
     assert [text for text in texts.splitlines() if text.strip() not in message] == []
     assert rejected.registrations == []
 
 
-# On the engine.
+# Tests on the engine.
 
 
 def test_preview_after_role_creation_shows_no_changes(new_stack: NewStack):

@@ -1,4 +1,4 @@
-"""examples/data-source/__main__: data sources use the roles in another stack, and their resources."""
+"""examples/data-source/__main__: data sources use another stack's roles and these roles' resources."""
 
 import gc
 import runpy
@@ -22,7 +22,7 @@ SECRETS: Final = "arn:aws:secretsmanager:us-east-1:123456789012:secret:"
 
 
 def read(text: str) -> dict[str, Any]:
-    """Return settings by key, with the project's namespace removed."""
+    """Return the settings by key, without the project's namespace."""
     config: Mapping[str, Any] = yaml.safe_load(text)["config"]
     return {
         key.partition(":")[2] if key.startswith("qbusiness-") else key: value
@@ -39,14 +39,14 @@ ARNS: Final = {name: f"arn:aws:iam::123456789012:role/{name}-qbusiness-role-1234
 
 
 class Consumer(Deployment):
-    """Run the example with the outputs of the referenced stack."""
+    """A run of the example with these outputs of the referenced stack."""
 
     def __init__(self, outputs: Mapping[str, Any], *, preview: bool = False) -> None:
         self.role_outputs = outputs
         super().__init__(lambda: runpy.run_path(str(EXAMPLE / "__main__.py")), preview=preview)
         # A failed program never awaits some coroutines of StackReference.require_output. Close them,
-        # because Python otherwise reports each when it deletes it, possibly during another test.
-        # isinstance() would raise ReferenceError for another test's proxy of a deleted object.
+        # because Python otherwise reports each one on deletion, possibly during another test. Compare
+        # types, because isinstance() raises ReferenceError for another test's proxy of a deleted object.
         for found in gc.get_objects() if self.error else []:
             if type(found) is CoroutineType and found.__qualname__.startswith("Output."):
                 found.close()
@@ -105,7 +105,7 @@ def test_each_data_source_uses_role_from_other_stack(preview: bool):
         ({"roleArns": {}}, "has no role"),
     ],
 )
-def test_a_data_source_without_a_role_is_an_error(outputs: Mapping[str, Any], message: str):
+def test_data_source_without_a_role_is_rejected(outputs: Mapping[str, Any], message: str):
     consumer = Consumer(outputs)
     assert message in str(consumer.error)
     assert "wiki" not in [made.name for made in consumer.of_type(DATA_SOURCE)]

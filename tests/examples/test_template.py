@@ -32,7 +32,7 @@ GIVEN: Final = {"aws:region": REGION, "applicationId": APPLICATION_ARN, "indexId
 
 
 def new_project(new_stack: NewStack, template: Path, package: Mapping[str, str]) -> Stack:
-    """Return a stack in a new project, as `pulumi new` leaves it."""
+    """Create a project with `pulumi new` and return its stack."""
     stack = new_stack({})
     directory = stack.directory.parent / f"{stack.name}-project"
     directory.mkdir()
@@ -46,7 +46,7 @@ def new_project(new_stack: NewStack, template: Path, package: Mapping[str, str])
     return stack
 
 
-def test_new_project_deploys_adds_environment_upgrades_and_rolls_back(
+def test_new_project_is_deployed_upgraded_rolled_back_and_extended(
     new_stack: NewStack, tmp_path: Path, aws: Aws
 ):
     repository, variables = tmp_path / "repository", with_mirror(tmp_path)
@@ -78,7 +78,7 @@ def test_new_project_deploys_adds_environment_upgrades_and_rolls_back(
     install_packages(project)
     for step, shown in (
         ("Preview", "+ aws:iam/role:Role: (create)"),
-        ("Deploy", "qbusiness-roles"),  # the guardrails
+        ("Deploy", "qbusiness-roles"),  # printed by the guardrails
         ("Check the deployed roles with the guardrails", "qbusiness-roles"),
     ):
         run_step(project, step)
@@ -125,7 +125,7 @@ def test_new_project_deploys_adds_environment_upgrades_and_rolls_back(
 
 
 def with_mirror(directory: Path) -> Mapping[str, str]:
-    """Create an empty repository; return variables that make Git and pip use it, without a network."""
+    """Create an empty repository; return variables that make Git and pip use it without a network."""
     git(directory, "init", "--quiet", "--bare", "--initial-branch=main", "served.git")
     settings = {
         "user.name": "test",
@@ -139,19 +139,19 @@ def with_mirror(directory: Path) -> Mapping[str, str]:
 
 
 def publish(repository: Path, version: str, variables: Mapping[str, str]) -> None:
-    """Publish the package to a repository that Git finds at MIRROR."""
+    """Publish the package to the repository that Git finds at MIRROR."""
     values = {"VERSION": version, "REPOSITORY": MIRROR}
     script = with_values(commands("In a Git repository", OWN_PROJECT), values)
     run(repository, ("sh", "-euc", script), {**os.environ, **variables}, check=True)
 
 
 def install_packages(stack: Stack) -> None:
-    """Run the commands of the workflow's action, and keep the variables that it sets for later steps."""
+    """Run the commands of the workflow's action and keep the variables that it sets for later steps."""
     action = yaml.safe_load((TEMPLATE / ".github/actions/pulumi/action.yml").read_text())
     uses = [step.get("uses", "") for step in action["runs"]["steps"]]
     credentials = next(place for place, name in enumerate(uses) if "credentials" in name)
     *installing, closing = (step["run"] for step in action["runs"]["steps"] if "run" in step)
-    assert not any(uses[:credentials][1:])  # after the CLI, only commands
+    assert not any(uses[:credentials][1:])  # only the first step before the credentials uses an action
     assert all(uses[credentials:])
     path: dict[str, Any] = {"PATH": f"{stack.environment['PIP_FIND_LINKS']}:{stack.environment['PATH']}"}
     for command in installing:
@@ -168,7 +168,7 @@ def install_packages(stack: Stack) -> None:
 
 
 def run_step(stack: Stack, name: str) -> None:
-    """Run one of the workflow's steps, without GitHub."""
+    """Run one of the workflow's steps without GitHub."""
     jobs = yaml.safe_load((TEMPLATE / ".github/workflows/environments.yml").read_text())["jobs"]
     steps = [step for job in jobs.values() for step in job["steps"] if step.get("name") == name]
     names: dict[str, Any] = {"STACK": stack.name, "OWNER": "", "COMMIT": "abc", "RUN": "https://run"}

@@ -1,4 +1,4 @@
-"""Share among botocore's clients the parts that take longer to create than most calls."""
+"""Share the parts of botocore's clients whose creation takes longer than most calls."""
 
 from functools import cache, lru_cache
 from typing import Any, Final
@@ -12,7 +12,7 @@ from botocore.hooks import EventAliaser
 
 
 class _ClientCreator(ClientCreator):
-    """Create the model and the class for a service's clients only once."""
+    """A client creator that creates each service's model and client class only once."""
 
     _models: Final[dict[str, Any]] = {}
     _classes: Final[dict[str, Any]] = {}
@@ -29,7 +29,7 @@ class _ClientCreator(ClientCreator):
 
 
 class _EventAliaser(EventAliaser):
-    """Find each event's alias only once."""
+    """An event aliaser that finds each event's alias only once."""
 
     _aliases: Final[dict[str, str]] = {}
 
@@ -39,7 +39,7 @@ class _EventAliaser(EventAliaser):
 
 
 def install() -> None:
-    """Replace the parts of botocore; clients that exist already keep theirs."""
+    """Replace these parts of botocore for the clients that are created later."""
     botocore.session.create_loader = cache(botocore.loaders.create_loader)
     botocore.hooks.accepts_kwargs = lru_cache(1000)(botocore.hooks.accepts_kwargs)
     botocore.client.ClientCreator = _ClientCreator

@@ -1,4 +1,4 @@
-"""Write the permissions boundary that examples/ci-roles/ creates for an environment."""
+"""Generate the permissions boundary that examples/ci-roles/ creates for an environment."""
 
 import importlib
 import sys

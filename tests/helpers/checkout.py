@@ -23,7 +23,7 @@ def execute(
 
     With `check`, fail the test if the command fails.
     """
-    # Do not pass on the variables of `make test` to the `make` under test.
+    # Do not pass the variables of `make test` to the `make` under test.
     own = {name: text for name, text in os.environ.items() if not name.startswith("MAKE")}
     return run(directory, command, {**own, "PWD": str(directory), **variables}, check=check)
 
@@ -49,7 +49,7 @@ def aws(directory: Path) -> Aws:
 
 
 def type_in_a_shell(checkout: Path, *lines: str, **variables: str) -> str:
-    """Type commands into a sandbox shell, each at a prompt, and return the terminal's text."""
+    """Type commands into a sandbox shell, each at a prompt, and return the terminal's output."""
     keyboard, terminal = pty.openpty()
     with subprocess.Popen(
         ["venv/bin/python", "-m", "sandbox", "shell"],

@@ -33,7 +33,7 @@ def deploy(
     account: str = ACCOUNT,
     **options: Any,
 ) -> Deployment:
-    """Run a program that declares the role `name`, or without a name, a role for each entry.
+    """Run a program that declares the role `name` or, without a name, a role for each entry.
 
     Keys without a namespace get `namespace`; the keys in `secrets` are secret.
     """
@@ -55,7 +55,7 @@ def deploy(
 
 
 def rejection(settings: Mapping[str, Any], /, name: str | None = "aem", **how: Any) -> str:
-    """Return the message about invalid settings; nothing may be registered."""
+    """Return the message about invalid settings; fail if a resource is registered."""
     deployment = deploy(settings, name, **how)
     assert isinstance(deployment.error, SettingsError), deployment.error
     assert deployment.registrations == []

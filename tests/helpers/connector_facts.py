@@ -7,7 +7,7 @@ from pages.example_calls import SHAPES, Options
 
 
 class Facts(NamedTuple):
-    """Facts about a connector; its name is the one in the URL of its IAM role page.
+    """Facts about a connector, whose name is from the URL of its IAM role page.
 
     A secret, bucket, or VPC is required, optional, supported only by earlier versions of the connector
     (`earlier`), or not supported (`no`).
@@ -22,9 +22,9 @@ class Facts(NamedTuple):
     status: str
 
 
-# If a connector requires a bucket, the bucket is the data source; only the pages of such connectors let
-# the role pass roles. The pages of exchange, onedrive-original, onedrive-new, and github-cloud mention
-# no bucket, but these connectors' configurations can specify a bucket.
+# If a connector requires a bucket, the bucket is the data source; only these connectors' pages
+# allow the role to pass roles. The pages of exchange, onedrive-original, onedrive-new, and github-cloud
+# mention no bucket, but these connectors' configurations can specify a bucket.
 _TABLE: Final = """
 aem-cloud                       AEM                        required  no        optional  legacy
 aem-server                      AEM                        required  no        optional  legacy
@@ -76,7 +76,7 @@ FACTS: Final = {row.split()[0]: Facts(*row.split()) for row in _TABLE.strip().sp
 
 
 def shapes(facts: Facts) -> Iterator[Options]:
-    """Return options for each shape that the connector's roles can have."""
+    """Yield options for each shape that the connector's roles can have."""
     for options in SHAPES:
         given = (options.secret_arn, options.bucket_arn, options.network_arns)
         if options.bucket_is_source == (facts.bucket == "required") and all(

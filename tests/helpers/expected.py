@@ -29,7 +29,7 @@ def role_policy(options: Options, role_name: str = ROLE_NAME, connector: str = "
 
 @cache
 def statements(name: str, part_of_sid: str = "") -> Sequence[Statement]:
-    """Return those statements of a role policy in golden/ whose Sid contains `part_of_sid`."""
+    """Return a golden role policy's statements whose Sids contain `part_of_sid`."""
     policy = json.loads(golden(f"{name}-role-policy"))
     return [statement for statement in policy["Statement"] if part_of_sid in statement["Sid"]]
 
@@ -37,8 +37,8 @@ def statements(name: str, part_of_sid: str = "") -> Sequence[Statement]:
 def filled(written_out: Iterable[Statement], options: Options) -> list[Statement]:
     """Return the statements that the options require, with the options' ARNs and bucket account."""
     objects = f"{options.bucket_arn}/*"
-    # By Sid, the option that requires the statement, and the resources if they depend on the options. A
-    # statement that is not listed is required if there are network ARNs.
+    # For each Sid, the option that requires the statement, and the resources if they depend on the
+    # options. The other statements are required if the options contain network ARNs.
     changing: dict[str, tuple[object, list[str | None] | None]] = {
         **{
             option.statement: (options.arns(name), [*options.arns(name)])

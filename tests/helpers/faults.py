@@ -1,4 +1,4 @@
-"""Use proxies in front of IAM to make its calls fail or wait."""
+"""Use proxies in front of IAM to make calls fail or wait."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -22,7 +22,7 @@ class Failure(NamedTuple):
 
 
 class Proxy(NamedTuple):
-    """A proxy that forwards every call for which there is no failure."""
+    """A proxy that forwards calls and makes the calls in `failures` fail."""
 
     url: str
     failures: list[Failure]
@@ -69,7 +69,7 @@ class Stop(NamedTuple):
 
 
 class Gate:
-    """IAM behind a gate, where calls wait until a test opens it."""
+    """A gate in front of IAM, where calls wait until a test opens the gate."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -82,7 +82,7 @@ class Gate:
         assert self.arrived.acquire(timeout=TIMEOUT), "no further call arrived at the gate"
 
     def open(self) -> None:
-        """Let all later calls pass, and the waiting ones whose callers are still connected."""
+        """Let all later calls pass, and the waiting calls whose callers are still connected."""
         self.opened = True
         self.settled.set()
 

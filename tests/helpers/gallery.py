@@ -5,10 +5,10 @@ from collections.abc import Mapping
 
 
 def gallery(messages: Mapping[str, str], fix: str = "") -> str:
-    """Return each message with its title, without the parts that a reader of the file already knows.
+    """Return each message with its title, without repeated parts.
 
-    That is an expectation that is the same as in the last message about this setting, and the usual
-    fix, in which `{}` is the place of the problem.
+    These parts are an expectation that equals the previous one for the setting, and the usual fix, in
+    which `{}` is the path of the setting.
     """
     lines: list[str] = []
     last: dict[str, str] = {}

@@ -20,7 +20,7 @@ HOST: Final = "git.example.com"
 
 @contextmanager
 def git_server(repositories: Path, directory: Path) -> Generator[dict[str, str]]:
-    """Serve bare repositories; return the environment variables with which Git and Go find them at HOST.
+    """Serve bare repositories; yield the environment variables with which Git and Go find them at HOST.
 
     `directory` receives the server's key and certificate.
     """

@@ -1,4 +1,4 @@
-"""Replace the GitHub CLI for issues, stored as JSON in the file that $TEST_GITHUB names."""
+"""Stand in for the GitHub CLI; $TEST_GITHUB is the path of the JSON file with the issues."""
 
 import argparse
 import json

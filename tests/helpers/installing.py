@@ -49,7 +49,7 @@ def git(directory: Path, *arguments: str | Path) -> str:
 
 
 def commit(repository: Path) -> str:
-    """Make a directory a repository if necessary, commit its files, and return the commit's hash."""
+    """Initialize a repository if necessary, commit its files, and return the commit's hash."""
     git(repository, "init", "--quiet")
     git(repository, "add", ".")
     git(repository, "commit", "--quiet", "--allow-empty", "--message", "Change")
@@ -90,7 +90,7 @@ def build_wheel(repository: Path, directory: Path) -> Path:
 
 
 def install(package: Path | str, directory: Path, *more: str) -> str:
-    """Install a wheel, a repository, or a requirement, without dependencies, in a directory's venv/.
+    """Install a wheel, a repository, or a requirement without dependencies into a directory's venv/.
 
     Pass `more` to pip as additional options, and return pip's output.
     """
@@ -105,7 +105,7 @@ def offline(directory: Path) -> Mapping[str, str]:
 
     The variables refer to files that this function writes in the directory: an empty package named
     `wheel`, which Pulumi installs although nothing needs it, and a script in place of Python. The script
-    adds no pip to a virtual environment, because that would take ten seconds.
+    does not install pip in virtual environments, because pip's installation would take ten seconds.
     """
     with zipfile.ZipFile(directory / "wheel-1-py3-none-any.whl", "w") as empty:
         for name, text in {

@@ -17,7 +17,7 @@ class Handler(BaseHTTPRequestHandler):
     def forward(self, upstream: str, body: bytes) -> tuple[int, bytes, dict[str, str]]:
         """Forward the request to another server; return the response's status, body, and headers.
 
-        The headers are those that `answer` does not send by itself.
+        The headers exclude those that `answer` sends itself.
         """
         url, headers = upstream + self.path, dict(self.headers)
         call = Request(url, body or None, headers, method=self.command)  # noqa: S310 on loopback
@@ -45,7 +45,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def serving(handler: type[BaseHTTPRequestHandler]) -> Generator[str]:
-    """Serve in a thread until the context ends; return the address."""
+    """Serve in a thread until the context ends; yield the address."""
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         try:

@@ -15,10 +15,10 @@ from tests.helpers.support import PROJECT_NAME, indented
 
 STACK: Final = "test"
 _LOOP: Final = asyncio.new_event_loop()
-# An Output belongs to the event loop that is set when the Output is created, perhaps before a run.
+# An Output belongs to the event loop that is set when the Output is created, possibly before a run.
 asyncio.set_event_loop(_LOOP)
-# A failed program leaves futures with its error, which Deployment has recorded. Do not report them again
-# when Python collects them, possibly during another test. (Printing their tracebacks even breaks
+# A failed program leaves futures with its error, which Deployment has recorded. Do not report the error
+# again when Python collects the futures, possibly during another test. (Printing tracebacks even breaks
 # code that Python 3.11 is compiling at that moment: python/cpython#106905.)
 _LOOP.set_exception_handler(lambda _loop, _context: None)
 # No test reads a resource's position in the source, and finding it takes a third of a run's time.
@@ -57,7 +57,7 @@ class Deployment(pulumi.runtime.Mocks):
     ) -> None:
         self.preview = preview
         self.existing = existing
-        """Whether the resources exist, so that a preview knows their IDs and the role's outputs."""
+        """Whether the resources exist, so that previews contain their IDs and the role's outputs."""
         self.account = account
         """None stands for a provider with an unknown configuration, whose functions return nothing."""
         self.partition = partition

@@ -18,7 +18,7 @@ PAGES: Final = (
 )
 """The pages for operators of an existing stack or role."""
 INSTANT: Final = PROJECT / "tests" / "helpers" / "instant"
-"""Contains a `sleep` without a pause, because the sandbox shows every change immediately."""
+"""A directory with a `sleep` that does not pause, because the sandbox shows every change immediately."""
 
 
 def prose(section: str, *pages: Path) -> str:
@@ -56,7 +56,7 @@ def read_actions(command: str) -> set[str]:
 
 def page_path(stack: Stack) -> str:
     """Return a PATH that contains the programs that the pages use."""
-    # Use this Python, because a version manager's shim is slow to start.
+    # Use the running Python, because a version manager's shim is slow to start.
     return f"{INSTANT}:{AWS_CLI}:{Path(sys.executable).parent}:{stack.environment['PATH']}"
 
 
@@ -65,8 +65,8 @@ def run_section(
 ) -> subprocess.CompletedProcess[str]:
     """Run a section's commands in one shell; stop at the first failure, and answer yes to prompts.
 
-    The shell has PULUMI_RUN_PROGRAM=true, which the pages also set, and the given variables, which also
-    replace the values that the commands export.
+    The shell's environment contains PULUMI_RUN_PROGRAM=true, which the pages also set, and the given
+    variables, which also replace the values that the commands export.
     tests/docs/test_pages.py checks that the commands can be pasted into an interactive shell.
     """
     script = commands(section, *pages)
@@ -77,7 +77,7 @@ def run_section(
 def run_script(
     stack: Stack, script: str, *, check: bool = True, **variables: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run a script of commands from a page, in the same way as `run_section`."""
+    """Run a script from a page in the same way as `run_section`."""
     script = with_values(script, variables)
     # Pulumi rejects PULUMI_OPTION_YES with --preview-only, so scripts with that option pass --yes.
     confirmed = {} if "--preview-only" in script else {"PULUMI_OPTION_YES": "true"}

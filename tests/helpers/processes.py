@@ -1,4 +1,4 @@
-"""Run commands, and find processes by environment."""
+"""Run commands, and find processes by environment variable."""
 
 import os
 import shlex
@@ -48,7 +48,7 @@ def run(
 
 
 def show(text: str) -> None:
-    """Print text immediately, so that it is in order with other processes' output."""
+    """Print text without buffering, to keep it in order with other processes' output."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 
@@ -62,7 +62,7 @@ def eventually(happens: Callable[[], object], condition: str) -> None:
 
 
 def commands_with(variable: str) -> list[str]:
-    """Return the commands of the processes that have an environment variable, given as `NAME=value`."""
+    """Return the commands of all processes with an environment variable, passed as `NAME=value`."""
     found: list[str] = []
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # the process has ended, or belongs to another user

@@ -38,9 +38,9 @@ from sandbox.iam_rules import listed
 from sandbox.qbusiness import QBusiness, parse
 
 DATA_SOURCE_ID = "c3d4e5f6-7890-12ab-cdef-333333333333"
-# Create moto's applications and RSA keys only once, because that takes a long time. They keep no state.
+# Create moto's applications and RSA keys only once, because they are slow to create and keep no state.
 _moto = functools.cache(create_backend_app)
-logging.getLogger("werkzeug").setLevel(logging.ERROR)  # the calls are recorded
+logging.getLogger("werkzeug").setLevel(logging.ERROR)  # its log would repeat the recorded calls
 kms.generate_private_key = functools.cache(kms.generate_private_key)  # pyright: ignore[reportPrivateImportUsage]
 
 _BUCKET_ACTIONS = {
@@ -52,7 +52,7 @@ _BUCKET_ACTIONS = {
 
 
 class Caller(NamedTuple):
-    """The signature of a call."""
+    """The account, Region, and access key in the signature of a call."""
 
     account: str
     region: str
@@ -60,7 +60,7 @@ class Caller(NamedTuple):
 
 
 class Server:
-    """A server that stands in for AWS, and records the calls to all services.
+    """A server that stands in for AWS and records the calls to all services.
 
     As in moto, the access key determines the account: a key that a call created belongs to the account
     of its role or user, and any other key belongs to ACCOUNT.
@@ -75,9 +75,9 @@ class Server:
         self.qbusiness.add(APPLICATION_ID, displayName="Docs")
         self.qbusiness.add(APPLICATION_ID, INDEX_ID, displayName="Main")
         self.rejections: dict[str, tuple[int, str]] = {}
-        """The status and error code with which calls are rejected, by action; an HTML page for no code.
+        """By action, the status and error code of rejections; an empty code stands for an HTML page.
 
-        A key such as `444455556666 iam:GetRole` rejects an account's calls.
+        A key such as `444455556666 iam:GetRole` rejects the calls from one account.
         """
         self.answers: dict[str, Mapping[str, Any]] = {}
         """Responses to use in place of moto's, by action."""
@@ -102,12 +102,12 @@ class Server:
         )
 
     def data_source(self, identifier: str = DATA_SOURCE_ID) -> dict[str, Any]:
-        """Return GetDataSource's response, for the test to change."""
+        """Return GetDataSource's response, which the test can change."""
         return self.qbusiness.resources[APPLICATION_ID, INDEX_ID, identifier]
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         request = Request(environ)
-        environ["wsgi.input"] = io.BytesIO(request.get_data())  # moto reads it again
+        environ["wsgi.input"] = io.BytesIO(request.get_data())  # moto reads the body again
         scope = request.headers.get("Authorization", "").partition("Credential=")[2].split("/")
         access_key, _, region, service = scope[:4] if len(scope) > 3 else ("", "", REGION, "unsigned")
         caller = Caller(get_account_id_from(access_key), region, access_key)
@@ -124,7 +124,7 @@ class Server:
                 answer = Response.from_app(answer, environ)
                 answer.set_data(spoil(answer.get_data()))
         except Exception as error:
-            self.misfits.append(repr(error))  # the code under test may mistake it for an outage
+            self.misfits.append(repr(error))  # the code under test may mistake the error for an outage
             raise
         return answer(environ, start_response)
 
@@ -161,7 +161,7 @@ class Server:
         return None if answer is None else self._by_model(service, operation, answer)
 
     def elsewhere(self, region: str = REGION, account: str = ACCOUNT) -> QBusiness:
-        """Return Amazon Q Business in a Region and account, without resources if it is new."""
+        """Return the stand-in for Amazon Q Business in a Region and account; a new stand-in is empty."""
         return self._places.setdefault((account, region), QBusiness(account, region))
 
     def _by_model(self, service: str, operation: str, answer: Mapping[str, Any]) -> Response:
@@ -199,10 +199,10 @@ def _rejection(service: str, status: int, code: str) -> Response:
 
 
 def _versions(caller: Caller, secret_id: str) -> dict[str, Any] | None:
-    """Return a secret's versions with their keys, which moto leaves out; None if there is no secret.
+    """Return a secret's versions with their keys, which moto omits; None if the secret doesn't exist.
 
-    `DefaultEncryptionKey` is the key that AWS manages: https://github.com/mondoohq/mql/pull/8927 shows
-    this name, from an account.
+    `DefaultEncryptionKey` is the AWS managed key; https://github.com/mondoohq/mql/pull/8927 shows this
+    name in a response from AWS.
     """
     secrets: Any = secretsmanager_backends[caller.account][caller.region].secrets
     if secret_id not in secrets:
@@ -221,7 +221,7 @@ def _versions(caller: Caller, secret_id: str) -> dict[str, Any] | None:
 def _trusts(caller: Caller, asked: Mapping[str, str]) -> bool:
     """Return whether the role exists and trusts the caller, which moto does not check.
 
-    A condition is met if a value is the external ID or the caller's ARN, according to its key.
+    A condition is met if one of its values is the external ID or the caller's ARN, depending on its key.
     """
     sts: Any = sts_backends[caller.account]["aws"]
     _, arn, account = sts.get_caller_identity(caller.access_key, caller.region)
@@ -241,7 +241,7 @@ def _trusts(caller: Caller, asked: Mapping[str, str]) -> bool:
 
 @contextmanager
 def listening() -> Generator[Callable[[], Server]]:
-    """Listen on loopback until the context ends, for a server that the yielded function replaces.
+    """Listen on loopback until the context ends; yield a function that replaces the server.
 
     This process's SDK calls the server without a connection, which would take a third of a call's time.
     """
@@ -250,10 +250,10 @@ def listening() -> Generator[Callable[[], Server]]:
         return server(environ, start_response)
 
     def new_server() -> Server:
-        """Serve a new account, without data sources, from now on; return the account's server."""
+        """Replace the server with the server of a new account without data sources, and return it."""
         nonlocal server
         moto_api_backend.reset()
-        # In 1 of 200 cases, the six random characters in a secret's ARN look like part of its name.
+        # Without a seed, 1 in 200 secret ARNs ends with characters that look like part of the name.
         mock_random.seed(0)
         server = Server(url)
         return server

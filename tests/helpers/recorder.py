@@ -56,7 +56,7 @@ def recorder(upstream: str) -> Generator[Recorder]:
 
 
 def _call(request: str, body: bytes) -> tuple[str, Mapping[str, str]]:
-    if request == "POST /" and not body.startswith(b"{"):  # IAM, STS, and EC2
+    if request == "POST /" and not body.startswith(b"{"):  # a call to IAM, STS, or EC2
         parameters = dict(parse_qsl(body.decode(), keep_blank_values=True))
         return parameters["Action"], parameters
     return request, json.loads(body) if request.startswith("POST ") and body else {}
@@ -85,7 +85,7 @@ def simulation(decide: Callable[[str, str], str]) -> Answer:
 
 
 def validation(findings: Mapping[str, tuple[str, str, str]]) -> Answer:
-    """Return an Answer to ValidatePolicy: one finding, according to the type of the policy.
+    """Return an Answer to ValidatePolicy: one finding, which depends on the type of the policy.
 
     `findings` contains a finding's type, code, and text for each type of policy.
     """

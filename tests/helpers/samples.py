@@ -22,7 +22,7 @@ from tests.helpers.support import MINIMAL, VPC
 
 OTHER_REGION: Final = "us-west-2"
 _TAG_CHARACTERS: Final = "_.:/=+-@ \u00a0\u1680\u2000\u200a\u2028\u2029\u202f\u205f\u3000"
-"""The characters in tags that are neither letters nor digits."""
+"""The characters, except for letters and digits, that are allowed in tags."""
 
 
 class Samples(NamedTuple):
@@ -59,7 +59,7 @@ SAMPLES: Final[Mapping[str, Samples]] = {
             *("us_east_1", "US-east-1", "us-1", "u-east-1", "abcdef-east-1", "us-a-b-c-d-1"),
             *(f"us-{17 * 'w'}-1", "us-east-100", "us-east-\u0661"),
         ],
-        # An ARN would contain the Region, which the setting must match.
+        # An ARN would contain a Region, which the setting must match.
         others={"application_id": APPLICATION_ID},
     ),
     "application_id": Samples(
@@ -156,7 +156,7 @@ SAMPLES: Final[Mapping[str, Samples]] = {
         mistyped="vpc",
         accepted=[
             None,
-            # Ten groups, one of them twice.
+            # Ten security groups, one of which is listed twice.
             {"subnet_ids": (SUBNET_ID,), "security_group_ids": [f"sg-{n % 10:017x}" for n in range(11)]},
         ],
         # More invalid values of the two lists are in `test_settings.py`.
@@ -264,7 +264,7 @@ OF_THE_ROLE: Final[Mapping[str, Any]] = {
 ROLE_INPUTS: Final[Mapping[str, Any]] = {
     each.role_property: each.example for each in SAMPLES.values() if each.role_property
 }
-"""The same examples, by the names of the role's inputs."""
+"""The examples of these settings, by the names of the role's inputs."""
 _NOT_OF_DEFAULT: Final = {"region", "account_id", "connector", "ingest_scope", "exclusive_policies"}
 FULL: Final[Mapping[str, Any]] = {
     **MINIMAL,

@@ -47,7 +47,7 @@ class Update(NamedTuple):
     """The operation, the resource's name, and the changed paths, or only the properties if the provider
     reports no paths; in the engine's order, without refreshes and providers."""
     errors: list[tuple[str, str]]
-    """Each error's resource name, empty if there is none, and message."""
+    """Each error's resource name (empty if there is no resource) and message."""
 
 
 class Stack:
@@ -71,7 +71,7 @@ class Stack:
         self.config_file = self.directory / f"Pulumi.{self.name}.yaml"
         self.directory.mkdir()
         project = (PROJECT / "Pulumi.yaml").read_text()
-        if program is not None:  # without this project's required keys
+        if program is not None:  # removes this project's required keys
             project = project.partition("config:")[0]
         (self.directory / "Pulumi.yaml").write_text(project)
         (self.directory / "components").symlink_to(PROJECT / "components")
@@ -129,8 +129,8 @@ class Stack:
     def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
         """Start an operation on this stack in the background; the test may kill it.
 
-        As for a user, the operation starts its own provider and Python. Its output is part of the test's
-        output.
+        The operation starts its own provider and Python, as for a user. The test's output includes the
+        operation's output.
         """
         environment = {name: value for name, value in self.environment.items() if name != ATTACHED}
         command = ["pulumi", "--non-interactive", *arguments, "--stack", self.name]
@@ -170,7 +170,7 @@ class Stack:
                     tuple(sorted(step.get("detailedDiff") or step.get("diffs") or ())),
                 )
                 for step in (each["metadata"] for each in steps)
-                # By default, every operation refreshes first.
+                # Leave out the refresh that precedes every operation by default.
                 if step["op"] != "refresh" and not step["type"].startswith("pulumi:providers:")
             ],
             [
@@ -195,7 +195,7 @@ class Stack:
     def run_fixes(self, message: str, **values: str) -> list[str]:
         """Run the commands in a message about settings, with values in place of their placeholders.
 
-        Return the paths that the other fixes say to edit in the stack's file.
+        Return the paths in the stack's file that the other fixes tell a user to edit.
         """
         script = "\n".join(re.findall(r"    fix: (pulumi config .*)\n", message))
         edits = re.findall(rf"    fix: edit (.+) in {self.config_file.name}\n", message)
@@ -239,7 +239,7 @@ def _client(service: str, region: str, url: str, credentials: tuple[str, ...]) -
         region_name=region,
         endpoint_url=url,
         **dict(zip(map(str.lower, _CREDENTIALS), credentials, strict=True)),
-        # Let AWS validate the parameters, not the SDK.
+        # Let AWS, not the SDK, validate the parameters.
         config=Config(parameter_validation=False),
     )
 
@@ -247,7 +247,7 @@ def _client(service: str, region: str, url: str, credentials: tuple[str, ...]) -
 class Aws:
     """The AWS account that an environment's variables select.
 
-    The methods return policies indented, with elements in the order on AWS's page about connector roles.
+    The methods return indented policies with elements in the order on AWS's page about connector roles.
     """
 
     def __init__(self, environment: Mapping[str, str]) -> None:

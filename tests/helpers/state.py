@@ -1,4 +1,4 @@
-"""Export the state of a stack, as `pulumi stack export` does after an update with some configuration."""
+"""Compose the state of a stack as `pulumi stack export` prints it after an update."""
 
 from collections.abc import Mapping, Sequence
 from contextvars import copy_context
@@ -62,13 +62,13 @@ def declared(name: str, arn: str | None, trust_policy: Any, role_policy: Any) ->
 
 
 def exclusive(name: str) -> Resource:
-    """Return the resource with which an update removes the policies that a program does not give."""
+    """Return the resource that removes the policies that the program does not declare."""
     kind = "aws:iam/rolePoliciesExclusive:RolePoliciesExclusive"
     return {"urn": urn(kind, name), "type": kind, "parent": urn(TYPE, name), "inputs": {}}
 
 
 def deployed(config: Mapping[str, Mapping[str, Any]], outputs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the state after an update with a configuration; `outputs` are those of the stack."""
+    """Return the state after an update with a configuration; `outputs` are the stack's outputs."""
 
     def read() -> Sequence[Role]:
         configure(Settings(PROJECT_NAME, "dev"))
@@ -91,7 +91,7 @@ def deployed(config: Mapping[str, Mapping[str, Any]], outputs: Mapping[str, Any]
 
 
 def encrypted(state: Any, text: str, plain: str | None = None) -> Any:
-    """Return a state in which a text is encrypted or, given its JSON, decrypted."""
+    """Return the state with a text encrypted or, if `plain` is its JSON, decrypted."""
     if isinstance(state, dict):
         return {key: encrypted(value, text, plain) for key, value in state.items()}
     if isinstance(state, list):

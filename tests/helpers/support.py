@@ -23,7 +23,7 @@ from pages.examples import (
 GOLDEN: Final = Path(__file__).parents[1] / "golden"
 
 TIMEOUT: Final = 120.0
-"""Timeout in seconds for everything that a test waits for, even on a busy machine."""
+"""The timeout in seconds for each wait in a test, long enough for a busy machine."""
 
 MINIMAL: Final[Mapping[str, Any]] = {
     "application_id": APPLICATION_ARN,
@@ -55,7 +55,7 @@ POLICY: Final = "aem-connector-qbusiness-policy"
 
 
 def indented(text: str) -> str:
-    """Return a JSON document with one value on each line, so that a failure shows what differs."""
+    """Return a JSON document with one value on each line, so that a failure shows the differences."""
     return json.dumps(json.loads(text), indent=2)
 
 
@@ -76,7 +76,7 @@ _PLACEHOLDERS: Final = {
     "[[subnet_ids]]": SUBNET_ID,
     "[[security_group]]": SECURITY_GROUP_ID,
 }
-"""Values for the placeholders in AWS's page."""
+"""Values for the placeholders on AWS's page."""
 
 
 _COMPOSED: Final = {
@@ -84,7 +84,7 @@ _COMPOSED: Final = {
     "default-role-policy": ("no-vpc", "vpc", "own"),
     "s3-v1-role-policy": ("s3-v2", "vpc"),
 }
-"""Role policies with the statements of others."""
+"""Role policies that consist of other role policies' statements."""
 
 
 def golden(name: str) -> str:

@@ -29,14 +29,14 @@ from tests.helpers.support import TIMEOUT
 COLD: Final = {"COLD_PROGRAMS": "1"}
 """Variables that make programs start as for a user.
 
-Operations that a test interrupts need them, because a killed language host must leave no fork.
+Interrupted operations need them, because a killed language host must not leave a forked process.
 """
 _PYTHON: Final = PROJECT / "venv" / "bin" / "python"
 
 
 @contextmanager
 def warm_programs(directory: Path) -> Generator[Path]:
-    """Start the server, and return the directory of a virtual environment whose Python uses the server.
+    """Start the server, and yield the directory of a virtual environment whose Python uses the server.
 
     The server needs Linux; on other systems, programs start as they do for a user.
     """
@@ -83,9 +83,9 @@ def _address(name: str) -> str:
 def serve(name: str) -> Callable[[], object] | None:
     """Import modules and fork for each request; in the fork, return a function that runs the program.
 
-    In the server, return None when standard input ends. Between the server and the program is a process
-    that kills the program when the process that requested it ends; otherwise, that process receives the
-    program's exit code.
+    In the server, return None when standard input ends. An intermediate process
+    kills the program if the requesting process ends; otherwise, it sends the program's exit code to the
+    requesting process.
     """
     for module in ("pulumi.runtime", "pulumi.dynamic", "pulumi_aws.iam", "grpc.aio"):
         importlib.import_module(module)

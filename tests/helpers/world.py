@@ -1,4 +1,4 @@
-"""Represent the account that `qbusiness-roles` reads in tests, and run its commands."""
+"""Represent the account that `qbusiness-roles` reads in tests, and run the commands."""
 
 import json
 import re
@@ -111,9 +111,9 @@ class Output(NamedTuple):
     code: int
     out: str
     err: str
-    """Without `remark`."""
+    """Standard error without `remark`."""
     remark: str = ""
-    """The remark about connectors without support, which most of these tests use."""
+    """The messages about ended support for connectors; most tests use such a connector."""
 
     @property
     def json(self) -> dict[str, Any]:
@@ -225,7 +225,7 @@ class World(Maker):
     # The commands.
 
     def run(self, command: str, *options: str) -> Output:
-        """Run a command; check that its calls to AWS only read, and that `roles.actions` lists them."""
+        """Run a command; check that `roles.actions` lists its calls, and which of them change AWS."""
         self.server.calls.clear()
         self.server.signed.clear()
         others = {"--organization": OF_ACCOUNTS, "--assume-role": OF_ACCOUNTS[1:]}
@@ -241,7 +241,7 @@ class World(Maker):
         return Output(code, out, err.replace(remark, ""), remark)
 
     def adopt(self, *options: str) -> Output:
-        """Adopt roles into the stack `prod`; first remove the files that an earlier run has written."""
+        """Adopt roles into the stack `prod`; first remove the files that an earlier run wrote."""
         for name in self.adopted_files:
             self.path(name).unlink(missing_ok=True)
         before = self.files
@@ -272,7 +272,7 @@ class World(Maker):
 
     @contextmanager
     def interrupted(self, number: int, counts: Callable[[str], bool]) -> Generator[None]:
-        """Interrupt the command after this call of those whose actions count."""
+        """Interrupt the command after `number` calls for which `counts` is true."""
         left, send = number, URLLib3Session.send
 
         def stopping(session: URLLib3Session, request: AWSPreparedRequest) -> AWSResponse:
@@ -295,7 +295,7 @@ class World(Maker):
         return entry
 
     def administrator(self, account: str) -> Maker:
-        """Return an administrator of another account, whose contents are separate."""
+        """Return an administrator of another account, which has separate resources."""
         iam = iam_backends[account]["aws"]
         iam.create_user(REGION, "administrator")
         key = iam.create_access_key("administrator")
@@ -317,7 +317,7 @@ class World(Maker):
         self.server.rejections |= dict.fromkeys(actions, (status, code))
 
     def describe_key(self, arn: str = KEY_ARN, **entries: Any) -> None:
-        """Respond to kms:DescribeKey with an enabled customer managed key, changed by these entries."""
+        """Respond to kms:DescribeKey with an enabled customer managed key that has these entries."""
         metadata = {
             "KeyId": arn.rpartition("/")[2],
             "Arn": arn,
@@ -399,19 +399,19 @@ class World(Maker):
         (programs / "pulumi").chmod(0o755)
         self.write_project()
         self.patch.setenv("PATH", f"{programs}:/usr/bin:/bin")
-        self.patch.setenv("AWS_DEFAULT_REGION", "eu-west-1")  # not the stack's Region
+        self.patch.setenv("AWS_DEFAULT_REGION", "eu-west-1")  # is not the stack's Region
 
     def write_project(self) -> None:
         (self.directory / "Pulumi.yaml").write_text(f"name: {PROJECT_NAME}\n")
 
     def set(self, **settings: Any) -> None:
-        """Set keys in the project's namespace, or remove them with None."""
+        """Set keys in the project's namespace; None removes a key."""
         for key, value in settings.items():
             self.settings[f"{PROJECT_NAME}:{key}"] = value
         self.settings = {key: value for key, value in self.settings.items() if value is not None}
 
     def bound(self) -> None:
-        """Attach a permissions boundary that allows everything, also in the settings."""
+        """Set a permissions boundary that allows everything, on the role and in the settings."""
         arn = self.managed("boundary")
         self.iam.put_role_permissions_boundary(RoleName=ROLE_NAME, PermissionsBoundary=arn)
         self.set(permissionsBoundaryArn=arn)
@@ -424,7 +424,7 @@ class World(Maker):
         self.put_policy(of_role(_S3_POLICY, ROLE_NAME))
 
     def add_data_source(self, identifier: str = DATA_SOURCE_ID, **more: Any) -> dict[str, Any]:
-        """Add a data source that matches SETTINGS, except for `more`; the test can change the result."""
+        """Add a data source that matches SETTINGS, except for `more`; return it for changes."""
         data_source: dict[str, Any] = {
             "configuration": {"type": "AEM", "secretArn": SECRET_ARN},
             "vpcConfiguration": SETTINGS[f"{PROJECT_NAME}:vpcConfiguration"],

@@ -11,9 +11,9 @@ from tests.helpers.installing import build_wheel, install, share_packages, tagge
 
 @pytest.fixture(scope="session")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a repository, which no test changes; the wheel is next to it.
+    """Return a repository that tests must not change; the wheel is in its parent directory.
 
-    A run's workers share the repository.
+    All workers of a test run share the repository.
     """
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
@@ -32,5 +32,5 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def package(repository: Path) -> Path:
-    """Return the plugin's directory, with the package installed."""
+    """Return the plugin's directory, where the package is installed."""
     return repository / "plugin"

@@ -1,4 +1,4 @@
-"""plugin/__main__: the package for other languages has the same roles and messages.
+"""plugin/__main__: the package for other languages deploys the same roles and reports the same errors.
 
 Programs are compiled against the schema, so a breaking change to the schema breaks them.
 """
@@ -36,9 +36,9 @@ FULL: Final[Mapping[str, object]] = {
         "securityGroupIds": VPC["security_group_ids"],
     },
     "roleName": "qbusiness-from-yaml",
-    "permissionsBoundaryArn": "arn:aws:iam::aws:policy/ReadOnlyAccess",  # it exists in the sandbox
+    "permissionsBoundaryArn": "arn:aws:iam::aws:policy/ReadOnlyAccess",  # exists in the sandbox
 }
-"""Every input except for a bucket's, with the values in `samples.FULL`."""
+"""Every input except the bucket inputs, with the values in `samples.FULL`."""
 BUCKET: Final = {
     **{camel_case(name): value for name, value in S3.items()},
     "bucketAccountId": examples.ACCOUNT,
@@ -62,7 +62,7 @@ pulumi.ComponentResource(
     remote=True,
 )
 """
-"""A request from an untyped language, such as JavaScript, without type checks for the inputs."""
+"""A program without type checks for its inputs, like a program in JavaScript."""
 REMOVAL: Final = "this update removes every policy"
 HIDDEN: Final = "qbusiness/hidden-a1B2c3"
 """A secret's ID that is itself secret."""
@@ -187,7 +187,7 @@ def test_readme_program_deploys_role_with_package_from_git_tag_or_clone(
     (text,) = blocks("yaml", README.read_text())
     make_separate(stack.directory, {**yaml.safe_load(text), "name": PROJECT_NAME})
     stack.environment |= offline(tmp_path)
-    if sys.platform != "darwin":  # where Go reads no certificate from a file
+    if sys.platform != "darwin":  # on macOS, Go does not read certificates from files
         served = tmp_path / "served"
         git(repository, "clone", "--quiet", "--bare", ".", served / "organization" / "repository.git")
         with git_server(served, tmp_path) as variables:
@@ -206,7 +206,7 @@ def test_readme_program_deploys_role_with_package_from_git_tag_or_clone(
     assert role["tags"] == {"Team": "search"}
     (policy,) = role["policies"].values()
     *expected, deletion = statement_ids(golden("default-role-policy"))
-    assert deletion == "AllowsAmazonQToDeleteTaggedNI"  # its setting is not set
+    assert deletion == "AllowsAmazonQToDeleteTaggedNI"  # allowNetworkInterfaceDeletion is not set
     assert statement_ids(policy) == expected
     for id_ in (KEY_ID, SUBNET_ID, examples.SECURITY_GROUP_ID):
         assert id_ in policy

@@ -52,7 +52,7 @@ def test_readme_runs_command_that_package_installs():
 
 
 @pytest.mark.slow
-def test_wheel_has_requirements_of_program_and_commands_and_each_module_once(repository: Path):
+def test_wheel_lists_all_requirements_and_contains_each_module_once(repository: Path):
     def listed(file: str, marker: str = "") -> set[Requirement]:
         lines = (PROJECT / file).read_text().splitlines()
         return {Requirement(f"{line}{marker}") for line in lines if line[0] != "#"}
@@ -69,11 +69,11 @@ def test_wheel_has_requirements_of_program_and_commands_and_each_module_once(rep
     components = {name.partition("/")[2] for name in modules if name.startswith("qbusiness_connector/")}
     assert components == {path.name for path in (PROJECT / "components").glob("*.py")}
     assert copies.total() == len(copies)
-    assert git(repository, "status", "--short") == ""  # after the build
+    assert git(repository, "status", "--short") == ""  # the build left no files
 
 
 def build_sdist(directory: Path, **variables: str) -> str:
-    """Build a directory's source distribution there and return its file name."""
+    """Build a directory's source distribution in the directory; return the file name."""
     return subprocess.run(
         [sys.executable, "-c", "from setuptools import build_meta; print(build_meta.build_sdist('.'))"],
         cwd=directory,
@@ -105,7 +105,7 @@ def test_commit_without_release_tag_replaces_release(tmp_path: Path, package: Pa
 
 
 @pytest.mark.slow
-def test_type_checkers_see_types_of_installed_package(tmp_path: Path, package: Path):
+def test_type_checkers_use_types_of_installed_package(tmp_path: Path, package: Path):
     (documented,) = blocks("python", prose("Use the component in your own program", OWN_PROJECT))
     programs = {
         "documented": documented,
@@ -137,7 +137,7 @@ def test_type_checkers_see_types_of_installed_package(tmp_path: Path, package: P
 
 
 @pytest.mark.slow
-def test_installed_commands_ignore_packages_of_same_name_and_name_missing_ones(
+def test_installed_commands_ignore_same_named_packages_and_report_missing_requirements(
     tmp_path: Path, package: Path
 ):
     for name in ("components", "guardrails", "roles"):

@@ -31,7 +31,7 @@ SANDBOX = PROJECT / "sandbox" / "README.md"
 @pytest.fixture(scope="module")
 def installed(prepared_sandbox: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Return another checkout that shares this checkout's packages and engine."""
-    del prepared_sandbox  # skips the test if there is no engine
+    del prepared_sandbox  # the fixture skips the test if there is no engine
     directory = tmp_path_factory.mktemp("parent") / "checkout"
     (directory / ".sandbox").mkdir(parents=True)
     for name in PROGRAM:
@@ -45,7 +45,7 @@ def installed(prepared_sandbox: object, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture
 def checkout(installed: Path) -> Iterator[Path]:
-    """Return the checkout without any stacks; its server may be running."""
+    """Return the checkout without any stacks; the sandbox's server may be running."""
     yield installed
     for place in (".sandbox/state", ".sandbox/home/workspaces"):
         shutil.rmtree(installed / place, ignore_errors=True)
@@ -114,7 +114,7 @@ def test_make_down_resets_sandbox_as_make_up_advises(checkout: Path):
     (checkout / LOCK).parent.mkdir(parents=True, exist_ok=True)
     (checkout / LOCK).write_text(json.dumps({"pid": os.getpid()}))
     assert make_up_fails()
-    # The stack can be read, so resetting it would lose its resources.
+    # The command resets the sandbox but fails, because the stack was not destroyed.
     failed = make(checkout, "down", check=False)
     assert failed.returncode != 0
     assert "because it is protected" in failed.stdout
@@ -215,7 +215,7 @@ INSTALLED = "venv/development-installed"
 ANNOUNCED = "installing the Python packages for development into venv/\n"
 
 
-def test_uv_installs_pinned_packages_and_roles_only_with_hashes(uninstalled: Path):
+def test_uv_installs_pinned_packages_and_verifies_hashes_for_roles(uninstalled: Path):
     put_uv_on_path(uninstalled, 'echo "uv $*"')
     uv = "uv pip install --quiet --no-python-downloads --python venv/bin/python --requirement"
     assert execute(uninstalled, *INSTALL).stdout == f"{ANNOUNCED}{uv} {PINS}\n"

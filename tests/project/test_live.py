@@ -45,7 +45,7 @@ class Run:
         )
 
     def __call__(self, *arguments: str, typed: str = "", **variables: str) -> tuple[int, str]:
-        """Run until the end, and confirm the account; return the exit code and the output."""
+        """Run to the end with `typed` as the input; return the exit code and the output."""
         with self.start(*arguments, **variables) as process:
             output, _ = process.communicate(typed)
         sys.stdout.write(output)
@@ -63,7 +63,7 @@ class Run:
 
 @pytest.fixture
 def recorded(environment: dict[str, str]) -> Iterator[Recorder]:
-    """Record the calls; let Access Analyzer, which the sandbox lacks, find nothing serious."""
+    """Record the calls; stand in for Access Analyzer with findings that are not serious."""
     with recorder(environment["AWS_ENDPOINT_URL"]) as calls:
         kinds = ("RESOURCE_POLICY", "IDENTITY_POLICY")
         calls.answers["POST /policy/validation"] = validation(dict.fromkeys(kinds, SUGGESTION))
@@ -80,7 +80,7 @@ def live(tmp_path: Path, environment: dict[str, str], recorded: Recorder) -> Ite
 
 @pytest.fixture
 def foreign(aws: Aws) -> Iterator[None]:
-    """Check that roles of others remain."""
+    """Create roles that a run must not remove; check that they remain."""
     for name in FOREIGN:
         aws.iam.create_role(RoleName=name, AssumeRolePolicyDocument=golden("trust-policy"))
     yield
@@ -97,7 +97,7 @@ def requested(operation: str, parameters: Mapping[str, str]) -> tuple[str, str] 
 
 @pytest.mark.usefixtures("foreign")
 def test_run_leaves_only_transcript_and_needs_listed_permissions(live: Run, recorded: Recorder):
-    # The user's variables for other stacks.
+    # Variables that the user has set for other stacks.
     own = {"PULUMI_OPTION_CONFIG_FILE": "own.yaml", "PULUMI_STACK": "own"}
     code, said = live("--index", f"{APPLICATION_ID}/{INDEX_ID}", typed=ACCOUNT, **own)
     assert code == 0, said
@@ -137,7 +137,7 @@ def test_read_only_run_changes_nothing_and_can_fail(live: Run, recorded: Recorde
 
 
 @pytest.mark.usefixtures("foreign")
-def test_failed_run_removes_its_roles_or_shows_removal_command(live: Run, recorded: Recorder, aws: Aws):
+def test_failed_removal_shows_command_that_removes_role(live: Run, recorded: Recorder, aws: Aws):
     recorded.reject("PutRolePolicy", "AccessDenied")
     recorded.reject("DeleteRole", "AccessDenied")
     code, _ = live(typed=ACCOUNT)
@@ -170,7 +170,7 @@ def test_signal_during_role_creation_leaves_no_role_or_process(live: Run, enviro
     assert commands_with(f"TMPDIR={live.directory}") == []
 
 
-def test_run_that_cannot_start_gives_reason_in_one_line(live: Run, recorded: Recorder):
+def test_run_that_cannot_start_reports_reason_in_one_line(live: Run, recorded: Recorder):
     for arguments, variables, reason in (
         (("--read-only",), {"AWS_ACCESS_KEY_ID": ""}, "there are no usable AWS credentials ("),
         (("--read-only",), {"PATH": "/nowhere"}, "there is no `pulumi` on PATH: install the CLI"),

@@ -1,4 +1,4 @@
-"""Pulumi.yaml and the project's other files: they are consistent."""
+"""Pulumi.yaml: consistency with the project's other files."""
 
 import re
 from pathlib import Path
@@ -61,9 +61,9 @@ def test_example_configuration_with_kms_key_and_vpc_is_valid(monkeypatch: pytest
 
 
 def named_by(path: Path) -> set[str]:
-    """Return the modules that a test module names in its first line, such as `pages/markdown, version:`.
+    """Return the modules that a test module lists in its first line, such as `pages/markdown, version:`.
 
-    A name without a folder is in the folder of the name before it.
+    A module without a folder is in the folder of the module before it.
     """
     line = path.read_text().splitlines()[0].strip('"')
     folder, found = "", set[str]()
@@ -75,7 +75,7 @@ def named_by(path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("place", ["components", "guardrails", "pages", "plugin", "roles", "sandbox"])
-def test_first_lines_of_tests_name_every_module(place: str):
+def test_first_lines_of_tests_list_every_module(place: str):
     named = set[str]().union(*map(named_by, (PROJECT / "tests").rglob("test_*.py")))
     assert [
         path
@@ -85,7 +85,7 @@ def test_first_lines_of_tests_name_every_module(place: str):
     ] == []
 
 
-def test_required_pulumi_and_go_versions_are_the_tested_ones():
+def test_required_pulumi_and_go_versions_are_tested_versions():
     module = (PROJECT / "sandbox/engine/go.mod").read_text()
     assert f"github.com/pulumi/pulumi/pkg/v3 v{VERSION}\n" in module
     assert f"v{VERSION}" in (PROJECT / "docs" / "evidence.md").read_text()

@@ -81,9 +81,9 @@ def test_pull_request_from_fork_gets_no_credentials():
     assert WORKFLOWS["environments"][True]["push"] == {"branches": ["main"]}
 
 
-def test_protected_deployments_run_to_completion():
+def test_deployments_have_an_environment_and_are_not_canceled():
     concurrency = {"group": "deploy-${{ matrix.stack }}", "cancel-in-progress": False}
-    # The deploying role's trust policy also names the environment: examples/ci-roles/policies.py.
+    # The deploy role trusts only jobs with this environment: see examples/ci-roles/policies.py.
     assert {
         name: (job["environment"], job["concurrency"])
         for name, job in JOBS.items()
@@ -140,7 +140,7 @@ def outputs(job: dict[str, Any], directory: Path, **variables: str) -> dict[str,
 def test_environments_are_read_from_stack_settings_files(tmp_path: Path):
     for new, first, production in (
         (["yaml", "dev.yaml", "example.yaml"], [], []),
-        # The stacks' deployment settings: `pulumi deployment settings --help`.
+        # Pulumi.STACK.deploy.yaml contains deployment settings: `pulumi deployment settings --help`.
         (["prod.yaml", "prod.deploy.yaml", "dev.deploy.yaml", "deploy.yaml"], ["deploy"], ["prod"]),
         (
             ["staging.yaml", "production-eu.yaml", "a.b.yaml", "it's $(x).yaml"],
@@ -171,7 +171,7 @@ def test_each_account_and_region_is_audited_once(tmp_path: Path):
         assert listed == {"role": roles[0], "options": expected}
 
 
-def test_audit_installs_before_it_has_credentials_and_without_pulumi():
+def test_audit_job_installs_packages_before_login_and_without_pulumi():
     used = [step.get("uses", step.get("run", "")).partition("@")[0] for step in AUDIT["audit"]["steps"]]
     assert used[:2] == ["actions/checkout", "make roles\n"]
     assert used[2].endswith('PIP_NO_INDEX=1 UV_OFFLINE=1 >>"$GITHUB_ENV"')
@@ -182,13 +182,13 @@ def test_audit_installs_before_it_has_credentials_and_without_pulumi():
 def evaluate(expression: str, **names: Any) -> Any:
     """Return the value of one of the workflows' expressions."""
     text = " ".join(expression.removeprefix("${{").removesuffix("}}").split())
-    # Python has operators with the same meaning.
+    # Python's operators have the same meaning.
     python = re.sub(r"!(?!=)", "not ", text.replace("&&", "and").replace("||", "or"))
     return eval(python, names)  # noqa: S307 an expression of this repository
 
 
 def of_event(name: str, ref: str = "refs/heads/main", owner: str = "OWNER") -> SimpleNamespace:
-    """Return the context `github` for an event; in a pull request, of a fork or of the repository."""
+    """Return the `github` context of an event; `owner` owns the branch of a pull request."""
     is_request = name == "pull_request"
     repository = SimpleNamespace(full_name=f"{owner}/REPOSITORY" if is_request else None)
     head = SimpleNamespace(sha="head" if is_request else None, repo=repository)
@@ -207,7 +207,7 @@ def running(
 ) -> set[str]:
     """Return the jobs that run, apart from `list`.
 
-    `first` and `production` are outputs of `list`, and `deploy` is this job's result if it runs.
+    `first` and `production` are outputs of `list`, and `deploy` is the result of `deploy` if it runs.
     """
     stacks = "[]" if first == production == "[]" else '["a stack"]'
     listed = SimpleNamespace(first=first, production=production, stacks=stacks)
@@ -262,9 +262,9 @@ COMMIT = WORKFLOWS["environments"]["env"]["COMMIT"]
 REGIONS = AUDIT["audit"]["steps"][3]["env"]["REGIONS"]
 
 
-def test_expressions_have_values_of_event_and_variables():
+def test_expressions_depend_on_event_and_variables():
     for expression, variables, value in (
-        # ParseStackReference in pkg/backend/httpstate in Pulumi.
+        # See ParseStackReference in pkg/backend/httpstate in Pulumi.
         (OWNER, {"PULUMI_BACKEND_URL": "", "PULUMI_ORGANIZATION": "acme"}, "acme/"),
         (OWNER, {"PULUMI_BACKEND_URL": "", "PULUMI_ORGANIZATION": ""}, ""),
         (OWNER, {"PULUMI_BACKEND_URL": "s3://BUCKET", "PULUMI_ORGANIZATION": "acme"}, ""),
@@ -272,12 +272,12 @@ def test_expressions_have_values_of_event_and_variables():
         (REGIONS, {"AUDIT_REGIONS": "", "AWS_REGION": "us-west-2"}, "us-west-2"),
     ):
         assert evaluate(expression, vars=SimpleNamespace(**variables), format=str.format) == value
-    # A pushed commit, not the merge commit that GitHub creates.
+    # For a pull request, this is the pushed commit, not the merge commit that GitHub creates.
     assert evaluate(COMMIT, github=of_event("pull_request")) == "head"
     assert evaluate(COMMIT, github=of_event("push")) == "merged"
 
 
-# The GitHub CLI contains jq, but its replacement needs the program, which GitHub's runners have.
+# The GitHub CLI contains jq, but its stand-in needs the jq program, which GitHub's runners have.
 needs_jq = pytest.mark.skipif(
     not shutil.which("jq") and not os.environ.get("CI"), reason="tests/helpers/github_cli.py needs jq"
 )
@@ -292,7 +292,7 @@ class Repository:
         self.summary = stack.directory / "summary.md"
         self.store = stack.directory / "github.json"
         self.show_secrets = ""
-        """The variable SHOW_SECRETS."""
+        """The value of the variable SHOW_SECRETS."""
         (stack.directory / ".github").symlink_to(GITHUB)
 
     def run(self, job: str) -> subprocess.CompletedProcess[str]:
@@ -330,7 +330,7 @@ class Repository:
         python.symlink_to(sys.executable)
 
     def evaluate(self, text: str) -> str:
-        """Replace the expressions in one of the workflow's values."""
+        """Return a value from the workflow with the expressions replaced."""
         values = {
             "matrix.stack": self.stack.name,
             "github.token": "token",
@@ -375,7 +375,7 @@ def test_jobs_find_drift_but_only_deployment_writes_state(repository: Repository
     (role,) = aws.roles()
     assert repository.reported().startswith(f"### Deployment of {stack.name}\n")
     assert role in repository.reported()
-    # The lines that a shortened report would contain.
+    # A shortened report would contain these lines.
     changes = (stack.directory / "changes.txt").read_text().splitlines()
     assert f"+ aws:iam/role:Role: (create) {ROLE}" in changes
     assert f"+ aws:iam/rolePolicy:RolePolicy: (create) {ROLE_POLICY}" in changes
@@ -424,7 +424,7 @@ def test_preview_hides_secret_values_in_new_changed_drifted_and_refreshed_polici
     stack = repository.stack
 
     def preview(key: str) -> str:
-        """Set the secret key, and return the report."""
+        """Set the secret key and return the report."""
         stack.run("config", "set", "--secret", "kmsKeyId", key, "--stack", stack.name)
         assert repository.run("preview").returncode == 0
         report = repository.reported()
@@ -472,7 +472,7 @@ def test_each_command_is_reported_and_only_findings_open_an_issue(
 
 
 @needs_jq
-def test_options_follow_show_secrets_and_accepted_yaml(repository: Repository):
+def test_options_depend_on_show_secrets_and_accepted_yaml(repository: Repository):
     repository.end_with(0)
     for value, shown in (("", False), ("false", False), ("true", True)):
         repository.show_secrets = value
@@ -498,7 +498,7 @@ def test_job_updates_and_closes_only_issues_that_it_opened(repository: Repositor
     repository.store.write_text(json.dumps(others))
 
     def run(code: int) -> list[tuple[str, int]]:
-        """Return the state of each of the job's issues, and how often it was edited."""
+        """Run the job; return the state and the number of edits of each of its issues."""
         repository.end_with(code)
         assert repository.run("drift").returncode == code
         assert repository.issues()[:3] == others
@@ -535,7 +535,7 @@ def test_report_keeps_both_streams_in_code_block_and_exit_code(tmp_path: Path):
     )
 
 
-def test_shortened_report_names_changes_and_keeps_end(tmp_path: Path):
+def test_shortened_report_lists_changes_and_keeps_end(tmp_path: Path):
     steps = (
         "  pulumi:pulumi:Stack: (same)\n"
         "    [urn=urn:pulumi:prod::search::pulumi:pulumi:Stack::search-prod]\n"
@@ -558,7 +558,7 @@ def test_shortened_report_names_changes_and_keeps_end(tmp_path: Path):
         "- aws:iam/policy:Policy: (delete) odd:name\n"
     )
     assert end == f"{'ä' * 2_494}.\nerror: no\n~~~\n\n[The log](https://run), commit abc\n"
-    # The job summary has room for all of it.
+    # The job summary has room for the complete output.
     assert f"~~~text\n{steps}ää" in (tmp_path / "summary.md").read_text()
 
 
@@ -580,7 +580,7 @@ def test_report_is_shortened_only_beyond_limit_in_bytes(tmp_path: Path):
 
 
 @pytest.mark.parametrize(("lines", "shown"), [(5_998, 5_998), (6_001, 5_999)])
-def test_report_has_beginning_of_code_block_and_summary_has_all(tmp_path: Path, lines: int, shown: int):
+def test_report_keeps_start_of_code_block_and_summary_keeps_all(tmp_path: Path, lines: int, shown: int):
     script = f"echo '~~~text'; seq -w 100000001 {100_000_000 + lines}; echo '~~~'; echo note >&2; exit 1"
     done, text = report(tmp_path, script, "--markdown")
     assert (done.returncode, done.stderr) == (1, "note\n")

@@ -124,7 +124,7 @@ def test_saved_plan_is_applied_by_somebody_else(world: World):
     world.path("bin/pulumi").unlink()
     assert world.run("assign", "--apply", "plan.json").code == 4
     assert world.run("adopt", "--apply", "plan.json", "--yes").rejection == (
-        "adopt: plan.json is a plan of assign: pass it to that command"
+        "adopt: plan.json is a plan for assign: pass it to that command"
     )
     assert world.run("assign", "--apply", "plan.json", "--yes").code == 0
     assert_only_role_changed(world, before)
@@ -138,7 +138,7 @@ def test_saved_plan_is_rejected_if_account_has_changed(world: World):
     world.server.data_source()["roleArn"] = WIKI_ROLE
     said = world.run("assign", "--apply", "plan.json", "--yes")
     assert (said.code, updates(world)) == (2, 0)
-    assert "assign: nothing was changed, because AWS has changed since plan.json:\n" in said.err
+    assert "assign: nothing was changed, because the state in AWS differs from plan.json:\n" in said.err
     world.server.qbusiness.resources.clear()
     assert "no longer exists, or was" in world.run("assign", "--apply", "plan.json", "--yes").err
 
@@ -202,7 +202,7 @@ def test_property_that_sdk_does_not_know_stops_the_plan(world: World):
 
     world.server.spoil["qbusiness:GetDataSource"] = add
     line = world.assign(PAIR, "--yes").last
-    assert f"{LABEL}: this version of boto3 does not know vpcConfiguration.newer, newProperty, " in line
+    assert f"{LABEL}: this version of boto3 lacks vpcConfiguration.newer, newProperty, " in line
 
 
 def test_update_in_progress_is_awaited(world: World):
@@ -261,7 +261,7 @@ def test_update_with_another_effect_is_undone(
     assert said.code == 1
     assert f"{LABEL}: differs from the plan:\n" in said.err
     assert f"\n    {line}\n" in said.err
-    assert said.err.endswith(f"{LABEL}: undone, has all earlier properties\n")
+    assert said.err.endswith(f"{LABEL}: undone; all earlier properties are restored\n")
     assert_only_role_changed(world, before, OLD_ROLE)
     assert not unfinished(world)
 
@@ -414,7 +414,7 @@ def test_of_two_runs_the_second_is_rejected(world: World):
     add_old(world)
     with changes.locked():
         line = world.assign(PAIR, "--yes").rejection
-    assert line == "assign: another command works on roles in this directory: wait for it"
+    assert line == "assign: another command is running in this directory: wait until it ends"
 
 
 # The way back.
@@ -466,7 +466,7 @@ def test_undo_needs_the_earlier_role(world: World, then: str, because: str):
     if then == "never had one":
         del world.server.data_source()["roleArn"]
     said = world.assign(PAIR, "--yes")
-    assert ("to go back" in said.err) is (then != "never had one")
+    assert ("to undo" in said.err) is (then != "never had one")
     world.iam.delete_role(RoleName="old")
     if then == "recreated":
         world.role("old")

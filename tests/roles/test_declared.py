@@ -147,5 +147,5 @@ def test_stack_whose_import_file_is_written_is_not_updated_before_the_import(
 def test_role_for_no_application_is_rejected(read: Any):
     declarations = declared("wiki", ROLE_ARN, TRUST.replace("application/", ""), POLICY)
     (wiki,) = read(exported(*declarations)).roles
-    with pytest.raises(InputError, match="the trust policy of wiki in stack dev names no application"):
+    with pytest.raises(InputError, match="the trust policy of wiki in stack dev has no application ARN"):
         _ = wiki.application_arn

@@ -1,4 +1,4 @@
-"""sandbox/account, aws_server: the account's contents, and how they change."""
+"""sandbox/account, aws_server: the account's resources, and accepted and rejected calls."""
 
 import json
 from typing import Any

@@ -12,7 +12,7 @@ from tests.helpers.support import golden
 
 
 def run(environment: Mapping[str, str], *arguments: str) -> tuple[int, str, str]:
-    """Return the command's exit code, output, and error output."""
+    """Run the command; return its exit code, standard output, and standard error."""
     command = [AWS_CLI / "aws", *arguments]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout, done.stderr
@@ -28,12 +28,12 @@ def test_operation_accepts_options_and_prints_response(
     assert json.loads(created)["Role"]["Arn"] == "arn:aws:iam::123456789012:role/b"
     assert aws.role("b")["tags"] == {"Team": "search"}
     aws.iam.create_role(RoleName="a", AssumeRolePolicyDocument=golden("trust-policy"))
-    # moto lists roles in the order of their random IDs.
+    # Sort the roles, because moto lists them in the order of their random IDs.
     query = "sort_by(Roles, &RoleName)[].[RoleName, MaxSessionDuration, IsNone]"
     printed = run(environment, "iam", "list-roles", "--query", query, "--output", "text")
     assert printed == (0, "a\t3600\tNone\nb\t3600\tNone\n", "")
     assert run(environment, "iam", "delete-role", "--role-name", "b") == (0, "", "")
-    # The CLI calls this service s3api.
+    # In the CLI, this service's name is s3api.
     exit_code, _, error = run(
         environment, "s3api", "get-bucket-location", "--bucket", "qbusiness-documents"
     )

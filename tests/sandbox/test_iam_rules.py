@@ -31,7 +31,7 @@ BOUNDARY = "arn:aws:iam::123456789012:policy/boundary"
 def code(
     action: str, parameters: Mapping[str, str], roles: Sequence[Role] = (), managed: Sequence[str] = ()
 ) -> str:
-    """Return the code of the error with which the rules reject a call; empty if they accept the call."""
+    """Return the error code with which the rules reject a call; empty if they accept the call."""
     try:
         validate_request(action, parameters, {role.name: role for role in roles}, managed)
     except IamError as error:
@@ -40,7 +40,7 @@ def code(
 
 
 def codes(text: str, *, is_trust: bool) -> set[str]:
-    """Return the codes for a new and for a changed document."""
+    """Return the error codes for creating and for changing a document."""
     given = {"RoleName": "role", "PolicyName": "policy", "PolicyDocument": text}
     if is_trust:
         new = code("CreateRole", {**ROLE, "AssumeRolePolicyDocument": text})
@@ -57,7 +57,7 @@ def changed(document: dict[str, Any], **elements: object) -> str:
 
 
 def tags(*keys: str, value: str = "v") -> dict[str, str]:
-    """Return the parameters of tags with the same value."""
+    """Return the parameters for tags with these keys and this value."""
     return {
         f"Tags.member.{number}.{part}": text
         for number, key in enumerate(keys, 1)
@@ -103,7 +103,7 @@ FULL = Role("other", {}, tuple(KEYS[:50]))
         ("TagRole", [TAGGED, FULL], {"RoleName": "role", **tags("aws:x")}, INVALID),
     ],
 )
-def test_call_is_accepted_or_rejected(
+def test_call_is_accepted_or_rejected_as_by_iam(
     action: str, roles: list[Role], parameters: dict[str, str], expected: str
 ):
     assert code(action, parameters, roles) == expected
@@ -171,7 +171,7 @@ REJECTED: list[dict[str, object]] = [
     *map(with_condition, ("StringEqual", "stringequals", "ForAll:Bool", "BoolNot", "NullIfExist")),
     *(with_condition("StringEquals", key) for key in ("SourceAccount", "aws:", ":x", "aws:x*")),
 ]
-"""Changes that are invalid in both."""
+"""Changes that are invalid in statements of both kinds of policies."""
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ def test_statement_must_follow_grammar(
 
 
 @pytest.mark.parametrize("document", [TRUST, POLICY], ids=["trust", "policy"])
-def test_document_follows_grammar(document: dict[str, Any]):
+def test_document_must_follow_grammar(document: dict[str, Any]):
     statement = document["Statement"][0]
     named = [{**statement, "Sid": sid} for sid in ("A", "a", "A")]
     text = changed(document, **with_condition("StringEquals", value="AEM"))
@@ -243,9 +243,9 @@ def test_document_follows_grammar(document: dict[str, Any]):
         assert codes(written, is_trust=document is TRUST) == {expected}, given
 
 
-def test_quotas_count_characters_and_only_inline_policies_without_white_space():
+def test_quotas_count_characters_and_ignore_white_space_only_in_inline_policies():
     def sized(document: dict[str, Any], size: int) -> str:
-        """Return a document with a size, white space included, that has non-ASCII characters."""
+        """Return a document of this size, including white space, with non-ASCII characters."""
         empty = changed(document, **with_condition("StringLike", value=""))
         value = "\xfc" * (size - len(empty))
         return empty.replace('"aws:x": ""', f'"aws:x": "{value}"')

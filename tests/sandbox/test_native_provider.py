@@ -1,8 +1,8 @@
 """sandbox/provider/native: a data source behaves as with pulumi-aws-native.
 
-Comments mention the real functions. Their files are in `provider/pkg` in
-https://github.com/pulumi/pulumi-aws-native. The properties of the resource and its ID follow AWS's
-schema for `AWS::QBusiness::DataSource`.
+Comments cite the real functions, whose files are in `provider/pkg` in
+https://github.com/pulumi/pulumi-aws-native. The resource's properties and ID follow AWS's schema for
+`AWS::QBusiness::DataSource`.
 """
 
 import datetime as dt
@@ -35,7 +35,7 @@ PAGES = DataSource(Configuration(REGION))
 
 @pytest.fixture
 def api(monkeypatch: pytest.MonkeyPatch) -> Mock:
-    """Return the client for an account with the data source ACTUAL."""
+    """Return a mock client for an account with the data source ACTUAL."""
     api = Mock()
     api.create_data_source.return_value = {"dataSourceId": "source"}
     api.get_data_source.return_value = {**ACTUAL, **TIMES, "error": {}}
@@ -44,7 +44,7 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Mock:
 
 
 def test_state_of_created_data_source_contains_secret_inputs(api: Mock):
-    # Create in provider/provider.go; primaryIdentifier in AWS's schema; CheckpointObject in
+    # See Create in provider/provider.go, primaryIdentifier in AWS's schema, and CheckpointObject in
     # resources/checkpoint.go.
     times = dict.fromkeys(TIMES, "2026-05-31T00:00:00+00:00")
     state = {**ACTUAL, **times, "__inputs": {**SECRET, "value": INPUTS}}
@@ -54,7 +54,7 @@ def test_state_of_created_data_source_contains_secret_inputs(api: Mock):
 
 
 def test_import_reads_all_settable_properties(api: Mock):
-    # ProjectWritableOutputState in resources/path_classifier.go.
+    # See ProjectWritableOutputState in resources/path_classifier.go.
     api.get_data_source.return_value |= {"vpcConfiguration": VPC}
     found = PAGES.read(ID, {}, {})
     assert found is not None
@@ -62,7 +62,7 @@ def test_import_reads_all_settable_properties(api: Mock):
 
 
 def test_delete_and_read_accept_manually_deleted_data_source(api: Mock):
-    # Read in client/client.go; Delete: a missing resource counts as deleted.
+    # See Read in client/client.go, and Delete, for which a missing resource counts as deleted.
     missing = ClientError({"Error": {"Code": "ResourceNotFoundException"}}, "GetDataSource")
     api.get_data_source.side_effect = api.delete_data_source.side_effect = missing
     PAGES.delete(ID, {})
@@ -90,10 +90,10 @@ def test_delete_and_read_accept_manually_deleted_data_source(api: Mock):
         ({"vpcConfiguration": VPC}, {}, {"vpcConfiguration": {**VPC, "subnetIds": UNKNOWN}}, False),
     ],
 )
-def test_inputs_set_before_or_now_are_compared_with_actual_values(
+def test_only_inputs_set_before_or_now_are_compared_with_actual_values(
     actual: dict[str, Any], before: dict[str, Any], now: dict[str, Any], same: bool
 ):
-    # ActualInputBaselineFromOutputs and suppressUnorderedCollectionDiffs in resources.
+    # See ActualInputBaselineFromOutputs and suppressUnorderedCollectionDiffs in resources.
     state = {**ACTUAL, **actual, "__inputs": {**INPUTS, **before}}
     found = PAGES.diff(state, {**INPUTS, **now}, ())
     # If the changes are None, the engine compares the inputs itself.
@@ -101,7 +101,7 @@ def test_inputs_set_before_or_now_are_compared_with_actual_values(
 
 
 def test_update_keeps_properties_that_program_never_set(api: Mock):
-    # CalcPatch in resources.
+    # See CalcPatch in resources.
     before = {**INPUTS, "description": "AEM"}
     state = {**ACTUAL, **before, "roleArn": "by hand", "__inputs": before}
     PAGES.update(ID, state, {**INPUTS, "displayName": "New"}, ())
@@ -123,13 +123,13 @@ def test_update_keeps_properties_that_program_never_set(api: Mock):
     ],
 )
 def test_nulls_are_removed_at_every_depth(given: object, kept: object):
-    # filterNullProperties in provider/provider.go.
+    # See filterNullProperties in provider/provider.go.
     inputs, _ = PAGES.check({}, {"configuration": given}, "")
     assert inputs.get("configuration", ...) == kept
 
 
 def test_missing_and_unsupported_properties_are_rejected():
-    # ValidateResource in resources/validate.go.
+    # See ValidateResource in resources/validate.go.
     optional = dict.fromkeys(("description", "roleArn", "syncSchedule"), "x")
     assert PAGES.check({}, {**INPUTS, **optional, "vpcConfiguration": VPC}, "")[1] == []
     missing, unsupported = PAGES.check({}, {**INPUTS, "displayName": None, "tags": []}, "")[1][::-1]

@@ -1,6 +1,6 @@
-"""sandbox/provider/__main__, calls, configuration, lifecycle, policy_equivalence, resources, schema.
+"""sandbox/provider/calls, configuration, lifecycle, policy_equivalence, resources, schema: behavior.
 
-Comments in most tests mention the real functions. `tfbridge` is a package in
+Comments in most tests cite the real functions. `tfbridge` is a package in
 https://github.com/pulumi/pulumi-terraform-bridge; `role.go` and the other IAM files are in
 `internal/service/iam` in https://github.com/hashicorp/terraform-provider-aws.
 """
@@ -50,9 +50,9 @@ def answering(**answers: dict[str, Any]) -> Mock:
     return Mock(**{f"{name}.return_value": answer for name, answer in answers.items()})
 
 
-def test_refresh_limits_inputs_to_their_keys_and_entries(monkeypatch: pytest.MonkeyPatch):
-    # extractInputsObject and extractSchemaInputsObject in tfbridge/schema.go; applyTags in pulumi-aws;
-    # IgnoreSystem in internal/provider/sdkv2/tags_interceptor.go.
+def test_refresh_adds_no_keys_or_entries_to_inputs(monkeypatch: pytest.MonkeyPatch):
+    # See extractInputsObject and extractSchemaInputsObject in tfbridge/schema.go, applyTags in
+    # pulumi-aws, and IgnoreSystem in internal/provider/sdkv2/tags_interceptor.go.
     tags = {"Owner": "platform", "Stage": "default", "Team": "search", "Foreign": "x"}
     found_tags = {**tags, "aws:cloudformation:stack-name": "x"}
     actual_role = {
@@ -96,7 +96,7 @@ def test_refresh_limits_inputs_to_their_keys_and_entries(monkeypatch: pytest.Mon
     assert found[1]["tags"] == {"Stage": "default", "Team": "search", "Foreign": "x"}
     assert found[1]["tagsAll"] == tags
     assert found[1]["forceDetachPolicies"] is True
-    # A refresh of a resource without inputs is no import.
+    # A refresh of a resource without inputs is not an import.
     assert role.read(NAME, state, {}) == ({}, found[1])
     imported = role.read(NAME, {}, {})
     assert imported is not None
@@ -144,7 +144,7 @@ def test_refresh_limits_inputs_to_their_keys_and_entries(monkeypatch: pytest.Mon
 def test_documents_are_compared_as_in_the_real_provider(
     one: dict[str, object], other: dict[str, object], equivalent: bool
 ):
-    # PoliciesAreEquivalent in hashicorp/awspolicyequivalence.
+    # See PoliciesAreEquivalent in hashicorp/awspolicyequivalence.
     assert are_equivalent(policy(**one), policy(**other)) == equivalent
 
 
@@ -200,7 +200,7 @@ STATE: Properties = {
             {"managedPolicyArns": ["b", "c"]},
             {"managedPolicyArns[0]": "DELETE", "managedPolicyArns[1]": "ADD"},
         ),
-        # isPresent in tfbridge/detailed_diff.go: a tag with an empty value exists.
+        # See isPresent in tfbridge/detailed_diff.go: a tag with an empty value counts as present.
         ({}, {"tags": {"A": "", "b.c": "1"}}, {"tags.A": "ADD", 'tags["b.c"]': "ADD"}),
         ({"tags": {"A": "", "B": "1"}}, {"tags": {"B": "2"}}, {"tags.A": "DELETE", "tags.B": "UPDATE"}),
         ({"tags": {"A": ""}}, {}, {"tags.A": "DELETE"}),
@@ -210,7 +210,7 @@ STATE: Properties = {
 def test_each_difference_is_an_addition_update_or_deletion(
     state: Properties, inputs: Properties, expected: dict[str, str]
 ):
-    # makeDetailedDiffV2 in tfbridge/detailed_diff.go.
+    # See makeDetailedDiffV2 in tfbridge/detailed_diff.go.
     role = Lifecycle(Role(), Configuration(REGION))
     news = {"name": NAME, "assumeRolePolicy": TRUST, **inputs}
     assert role.diff({**STATE, **state}, news, ()).changes == expected
@@ -229,7 +229,7 @@ def test_each_difference_is_an_addition_update_or_deletion(
         ("RolePolicyAttachmentsExclusive", "roleName policyArns", "roleName"),
     ],
 )
-def test_required_inputs_and_those_that_replace_a_resource(kind: str, required: str, replacing: str):
+def test_inputs_can_be_required_and_can_replace_a_resource(kind: str, required: str, replacing: str):
     token = f"aws:iam/{kind[0].lower()}{kind[1:]}:{kind}"
     resource = RESOURCES[token](Configuration(REGION))
     _, failures = resource.check({}, {"name": None}, "role-1")
@@ -253,7 +253,7 @@ def checked(olds: Properties, **inputs: object) -> tuple[Properties, list[tuple[
 
 
 def test_check_reports_invalid_inputs_and_computes_all_tags():
-    # Provider.Check in tfbridge/provider.go; applyTags in pulumi-aws, provider/tags.go.
+    # See Provider.Check in tfbridge/provider.go, and applyTags in provider/tags.go in pulumi-aws.
     for text in ("no JSON", "[]", 5, {}):
         assert checked({}, assumeRolePolicy=text)[1] == [
             ("assumeRolePolicy", "assumeRolePolicy contains an invalid JSON policy")
@@ -288,8 +288,8 @@ def test_role_without_name_setting_keeps_earlier_name():
         assert (inputs["name"], "name" in inputs[DEFAULTS]) == (NAME, True), listed
 
 
-def test_url_of_oidc_provider_has_its_scheme():
-    # resourceOpenIDConnectProviderRead and suppressOpenIDURL in openid_connect_provider.go.
+def test_url_of_oidc_provider_includes_scheme():
+    # See resourceOpenIDConnectProviderRead and suppressOpenIDURL in openid_connect_provider.go.
     iam = answering(get_open_id_connect_provider={"Url": "one.example", "ClientIDList": ["a"]})
     oidc = RESOURCES["aws:iam/openIdConnectProvider:OpenIdConnectProvider"](Configuration(REGION))
     found = oidc.resource.read(iam, "arn")
@@ -306,7 +306,7 @@ def secret(value: object) -> dict[str, object]:
 NOT_ALLOWED = f"error occurred:\n\t* AWS account ID not allowed: {ACCOUNT}"
 SECRETS = {
     "allowedAccountIds": secret(secret(json.dumps([secret(ACCOUNT)]))),
-    # default_tags is a map of strings: NewProvider in internal/provider/sdkv2/provider.go.
+    # default_tags is a map of strings: see NewProvider in internal/provider/sdkv2/provider.go.
     "defaultTags": secret(json.dumps({"tags": {"Cost": secret(5), "Live": True}})),
 }
 """The engine marks secrets in a provider's configuration if the provider accepts them."""
@@ -315,8 +315,8 @@ SECRETS = {
 @pytest.mark.parametrize(
     ("package", "settings", "expected"),
     [
-        # VerifyAccountIDAllowed in hashicorp/aws-sdk-go-base, which ConfigureProvider in
-        # internal/conns/config.go calls. NewConfigEncoding in tfbridge/config_encoding.go: JSON lists.
+        # ConfigureProvider in internal/conns/config.go calls VerifyAccountIDAllowed in
+        # hashicorp/aws-sdk-go-base. NewConfigEncoding in tfbridge/config_encoding.go parses JSON lists.
         ("aws", {"allowedAccountIds": [OTHER, ACCOUNT]}, Configuration(REGION)),
         ("aws", {"allowedAccountIds": [int(ACCOUNT)]}, Configuration(REGION)),
         ("aws", {"allowedAccountIds": [], "forbiddenAccountIds": ""}, Configuration(REGION)),
@@ -330,14 +330,14 @@ SECRETS = {
             {"forbiddenAccountIds": 4},
             "forbiddenAccountIds: expected a list of account IDs, got 4",
         ),
-        # validateAccountId in provider/provider.go of pulumi-aws-native.
+        # See validateAccountId in provider/provider.go of pulumi-aws-native.
         ("aws-native", {"allowedAccountIds": [OTHER]}, f"account ID not allowed ({ACCOUNT})"),
         (
             "aws-native",
             {"allowedAccountIds": [ACCOUNT], "forbiddenAccountIds": [ACCOUNT]},
             f"forbidden account ID ({ACCOUNT})",
         ),
-        # Provider.CheckConfig in tfbridge/provider.go.
+        # See Provider.CheckConfig in tfbridge/provider.go.
         *(("aws", {"maxRetries": number}, Configuration(REGION, {}, number)) for number in (7, 0)),
         *(("aws", {"maxRetries": empty}, Configuration(REGION)) for empty in ("", None)),
         *(
@@ -365,7 +365,7 @@ def test_configuration_is_read_or_rejected(
 
 
 def test_environment_provides_unconfigured_region(monkeypatch: pytest.MonkeyPatch):
-    # applyDefaults and multiEnvDefault in tfbridge/schema.go.
+    # See applyDefaults and multiEnvDefault in tfbridge/schema.go.
     monkeypatch.setattr(configuration, "caller", Mock(return_value={"Account": ACCOUNT}))
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     for configured, variable, region in (
@@ -383,7 +383,7 @@ def test_environment_provides_unconfigured_region(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     ("state", "desired", "calls"),
     [
-        # The state of a role without a description has an empty one. tests/engine changes each value.
+        # Without a description, the state has an empty one. Tests in tests/engine change each value.
         ({"description": "", "permissionsBoundary": "", "tagsAll": {}}, {}, []),
         (
             {"tagsAll": {"Gone": "x", "Kept": "x", "Team": "x"}},
@@ -420,7 +420,7 @@ def test_environment_provides_unconfigured_region(monkeypatch: pytest.MonkeyPatc
 def test_update_changes_only_differing_properties(
     state: Properties, desired: Properties, calls: list[Any]
 ):
-    # resourceRoleUpdate in role.go.
+    # See resourceRoleUpdate in role.go.
     iam = answering()
     Role().update(iam, NAME, state, desired)
     assert iam.method_calls == calls
@@ -439,10 +439,10 @@ DELETE = [call.delete_role_policy(RoleName=NAME, PolicyName="name")]
         ({}, []),
     ],
 )
-def test_deletion_removes_managed_policies_before_inline_and_waits(
+def test_deletion_removes_managed_then_inline_policies_and_is_retried(
     monkeypatch: pytest.MonkeyPatch, state: Properties, expected: list[Any]
 ):
-    # deleteRole in role.go: RetryWhenIsA[DeleteConflictException] within propagationTimeout.
+    # See deleteRole in role.go: RetryWhenIsA[DeleteConflictException] within propagationTimeout.
     monkeypatch.setattr("sandbox.provider.calls.time.sleep", Mock())
     conflict = ClientError({"Error": {"Code": "DeleteConflict"}}, "DeleteRole")
     iam = answering(
@@ -470,7 +470,7 @@ def test_unsupported_resource_or_function_is_rejected():
 
 
 def test_schema_has_the_type_of_each_property():
-    # https://www.pulumi.com/docs/iac/guides/building-extending/packages/schema/
+    # See https://www.pulumi.com/docs/iac/guides/building-extending/packages/schema/
     text = {"type": "string"}
     texts = {"type": "array", "items": text}
     types = {

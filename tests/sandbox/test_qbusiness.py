@@ -21,7 +21,7 @@ GIVEN = {"displayName": "Pages", "configuration": {"type": "AEM"}}
 
 @pytest.fixture
 def qbusiness() -> QBusiness:
-    """Return an application with two indices, the first of which has two data sources."""
+    """Return a stand-in with two indices in an application, and two data sources in the first index."""
     made = QBusiness(ACCOUNT, REGION, reject_other_roles)
     made.add(APPLICATION_ID, displayName="Docs")
     for index in (INDEX_ID, OTHER_INDEX):
@@ -37,7 +37,7 @@ def reject_other_roles(arn: str) -> None:
 
 
 def ask(qbusiness: QBusiness, method: str, path: str, body: object = None) -> tuple[int, dict[str, Any]]:
-    """Return the status of a response, and its content."""
+    """Send a request; return the status and the content of the response."""
     data = body if isinstance(body, str) else json.dumps(body) if body is not None else None
     answer = qbusiness.answer(Request(EnvironBuilder(path=path, method=method, data=data).get_environ()))
     return answer.status_code, json.loads(answer.get_data())
@@ -52,7 +52,7 @@ def listed(answer: tuple[int, dict[str, Any]]) -> list[str]:
     ("count", "query", "sizes"),
     [(10, "", [10]), (11, "", [10, 1]), (3, "?maxResults=2", [2, 1]), (0, "", [0])],
 )
-def test_a_list_has_no_token_after_its_last_entry(count: int, query: str, sizes: list[int]):
+def test_last_page_of_a_list_has_no_token(count: int, query: str, sizes: list[int]):
     qbusiness = QBusiness(ACCOUNT, REGION)
     identifiers = [f"a1b2c3d4-5678-90ab-cdef-{number:012}" for number in reversed(range(count))]
     for identifier in identifiers:
@@ -68,7 +68,7 @@ def test_a_list_has_no_token_after_its_last_entry(count: int, query: str, sizes:
     assert found == identifiers
 
 
-def test_first_missing_parent_is_named(qbusiness: QBusiness):
+def test_error_reports_first_missing_resource(qbusiness: QBusiness):
     missing = "0" * 36
     no_application = f"/applications/{missing}/indices/{missing}/datasources"
     no_index = f"{APPLICATION}/indices/{missing}/datasources"
@@ -104,7 +104,7 @@ def test_deletion_removes_only_a_data_source_and_its_jobs(qbusiness: QBusiness):
     assert ask(qbusiness, "GET", f"{SOURCES}/{FIRST}/syncjobs") == (200, {"history": []})
 
 
-def test_created_data_sources_have_an_arn_and_a_state(qbusiness: QBusiness):
+def test_created_data_sources_have_an_arn_and_a_status(qbusiness: QBusiness):
     given = {**GIVEN, "clientToken": "t" * 36, "roleArn": ROLE}
     _, made = ask(qbusiness, "POST", SOURCES, given)
     arn = f"arn:aws:qbusiness:{REGION}:{ACCOUNT}:application/{APPLICATION_ID}"
@@ -129,7 +129,7 @@ def test_update_can_keep_or_remove_omitted_properties(
     assert ask(qbusiness, "GET", f"{SOURCES}/{SECOND}")[1]["type"] == "AEM"
 
 
-def test_role_that_cannot_be_used_changes_nothing(qbusiness: QBusiness):
+def test_call_with_unusable_role_changes_nothing(qbusiness: QBusiness):
     before = {path: {**entries} for path, entries in qbusiness.resources.items()}
     for method, path in (("POST", SOURCES), ("PUT", f"{SOURCES}/{FIRST}")):
         status, answer = ask(qbusiness, method, path, {**GIVEN, "roleArn": f"{ROLE}x"})

@@ -1,4 +1,4 @@
-"""sandbox/environment, plugin, __main__, aws_server, sandbox/provider/server: the environment."""
+"""sandbox/environment, plugin, __main__, aws_server, sandbox/provider/__main__, server: the setup."""
 
 import fcntl
 import json
@@ -65,7 +65,7 @@ def test_server_replacement_keeps_roles_and_data_sources(own: tuple[Sandbox, dic
         (source,) = aws.client("qbusiness").list_data_sources(**INDEX)["dataSources"]
         assert source["displayName"] == "Pages"
         assert other.client("sts").get_caller_identity()["Account"] == OTHER_ACCOUNT
-        # The other services start from scratch.
+        # The other services return to their initial state.
         assert aws.client("kms").describe_key(KeyId=KEY_ID)["KeyMetadata"]["Enabled"]
 
 
@@ -119,7 +119,7 @@ def test_the_lock_of_a_killed_update_is_removed(environment: dict[str, str], tmp
     locks.mkdir(parents=True)
     ended, zombie = subprocess.Popen(["true"]), subprocess.Popen(["true"])
     ended.wait()
-    os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)  # ended, but not reaped
+    os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)  # has ended, but is not reaped
     for name, process in (("dead", ended.pid), ("zombie", zombie.pid), ("alive", os.getpid())):
         (locks / f"{name}.json").write_text(json.dumps({"pid": process}))
     stacks = sandbox.state / ".pulumi" / "stacks" / "qbusiness-aem-connector"
@@ -159,7 +159,7 @@ def test_sandbox_aws_provider_variable_replaces_stand_in(
     again = sandbox.prepare()
     for name in (ATTACHED, "PULUMI_HOME"):
         assert again[name] == attached[name]
-    # An open shell keeps the plugin.
+    # A shell that is already open keeps using the plugin.
     assert stack.preview().changes == {"create": 4}
     assert started.exists()
 
@@ -174,7 +174,7 @@ def test_sandbox_aws_provider_variable_replaces_stand_in(
     )
 
 
-def test_published_plugin_is_installed_once_and_fully(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_complete_published_plugin_is_installed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv(plugin.VARIABLE, "real")
     cache, calls = tmp_path / "cache", tmp_path / "calls"
     half = 'directory=$PULUMI_HOME/plugins/resource-aws-v7.1.0 && mkdir -p "$directory"'

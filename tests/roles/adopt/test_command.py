@@ -156,7 +156,7 @@ def test_data_source_deleted_in_the_meantime_is_left_out(world: World):
     world.patch.setattr(Account, "data_sources", data_sources)
     said = world.adopt("--dry-run", "--data-source", DATA_SOURCE_ID)
     assert said.code == 0
-    assert f"{OTHER_ID} was deleted in the meantime\n" in said.err
+    assert f"{OTHER_ID} was deleted after it was listed\n" in said.err
     assert "warning: " not in said.err
 
 

@@ -77,7 +77,7 @@ def test_data_source_deleted_in_the_meantime_is_left_out(world: World):
     world.server.spoil["qbusiness:ListDataSources"] = list_deleted
     said = world.audit("--json")
     assert (said.code, len(said.json["dataSources"])) == (0, 1)
-    assert f"data source Old {OTHER_ID} was deleted in the meantime\n" in said.err
+    assert f"data source Old {OTHER_ID} was deleted after it was listed\n" in said.err
 
 
 @pytest.mark.slow

@@ -173,7 +173,7 @@ ROWS: Final = (
     row('note: data source "00000000"', data_sources({}, {}),
         rejected(f"get_data_source {identifier(0)}", code="")),
     row(None, data_sources({}), rejected(f"get_data_source {identifier(0)}", code=""),
-        alone='rejected "was deleted in the meantime"'),
+        alone='rejected "was deleted after it was listed"'),
     row(None, data_sources(aem(type="FOO")), alone='rejected "has the type FOO"'),
     row(None, data_sources({"indexId": OTHER_INDEX}), alone='rejected "its data sources: none"'),
     row(None, data_sources({}, {"displayName": "Second"}, {"roleArn": OTHER_ROLE}),

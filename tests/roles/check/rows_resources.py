@@ -104,7 +104,7 @@ ROWS: Final = (
     row(None, rejected("documents"), alone="cannot tell: bucket; note: role policy", bucket="",
         settings={"bucketAccountId": OTHER_ACCOUNT}),
     # Subnets.
-    row('problem: subnets "no free address"', at(SUBNET_ID, State="pending", AvailableIpAddressCount=0),
+    row('problem: subnets "no free IP"', at(SUBNET_ID, State="pending", AvailableIpAddressCount=0),
         at(SECOND_SUBNET_ID, AvailableIpAddressCount=0)),
     row('problem: subnets "subnet-0b"', at(SUBNET_ID, AvailabilityZoneId="use1-az4"),
         at(SECOND_SUBNET_ID, AvailabilityZoneId="use1-az6")),

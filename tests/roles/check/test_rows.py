@@ -62,7 +62,7 @@ def test_policy_that_is_deleted_in_the_meantime_is_left_out_with_one_note():
     said = ask(World(attached="allow sqs:*", changes=[at(ROLE_ARN, attached=[PERIMETER, gone])]), STACK)
     assert said.code == 0
     assert gone not in said.out
-    assert said.err == f"check: the policy {gone} was deleted in the meantime\n"
+    assert said.err == f"check: the policy {gone} was deleted after it was listed\n"
 
 
 def test_answers_are_short_and_contain_no_command_that_removes_access():
