@@ -425,7 +425,7 @@ def unused(view: View) -> Findings:
 
 
 def _of_other(view: View, other: View, source: Source) -> Finding:
-    """Return a finding about the present role of a data source that fits an unused role."""
+    """Return a finding about the current role of a data source that fits an unused role."""
     found = [*role(other), *resources(other), *unread_policies(other), *denied(other), *disputed(other)]
     worst = min((each.state for each in found), key=lambda each: each.rank, default=State.NOTE)
     has = "it has no role"
