@@ -431,7 +431,7 @@ RULES: Final = (
     Rule("readable", "Every policy is a valid policy document.", readable),
     Rule("trust-account", "The trust policy names the role's account.", trust_account),
     Rule("trust-application", "The trust policy names one application.", trust_application),
-    Rule("trust-service-alone", "Only the service may assume the role.", trust_service_alone),
+    Rule("trust-service-alone", "Only Amazon Q Business can assume the role.", trust_service_alone),
     Rule(
         "secret",
         "The policies name each secret that the role can read.",
@@ -454,7 +454,7 @@ RULES: Final = (
     ),
     Rule("excess", "The role has only permissions that a connector needs.", excess),
     Rule("subnets", "No condition prevents the creation of network interfaces in subnets.", subnets),
-    Rule("placeholders", "No placeholder remains.", placeholders),
+    Rule("placeholders", "The policies contain no placeholders.", placeholders),
     Rule(
         "quotas",
         "The policies are within IAM's quotas.",
@@ -472,7 +472,7 @@ RULES: Final = (
     Rule("unchecked", "The stack declares every policy that it attaches.", unchecked, advisory=True),
     Rule("undeclared", "The role has only policies that the stack declares.", undeclared, advisory=True),
     Rule("exclusive", "The stack keeps every policy that it declares.", exclusive, advisory=True),
-    Rule("listed-name", "The console lists the role.", listed_name, advisory=True),
+    Rule("listed-name", "The Amazon Q Business console lists the role.", listed_name, advisory=True),
 )
 """The rules, in the same order as in docs/guardrails.md."""
 

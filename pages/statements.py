@@ -33,20 +33,20 @@ STATEMENTS: Final[Mapping[str, About]] = {
         "a web proxy."
     ),
     "AllowsAmazonQToDecryptSecret": About(
-        "Decrypt with a customer managed key through one service only: Secrets Manager for the secret, or "
-        "Amazon S3 for the objects in a bucket that is the data source.",
+        "Decrypt with a customer managed key through only one service: Secrets Manager for the secret or, if a "
+        "bucket is the data source, Amazon S3 for its objects.",
         risk=(
             "**With `kmsKeyId`, `kms:ViaService` matches every Region**, as in `secretsmanager.*.amazonaws.com`. "
             "The policy still names only one key, in one Region."
         ),
         difference=(
-            "**KMS key of an S3 bucket.** The two S3 pages allow `kms:Decrypt` only through Secrets Manager, which "
+            "**KMS key for an S3 bucket.** The two S3 pages allow `kms:Decrypt` only through Secrets Manager, which "
             "doesn't decrypt S3 objects. The role can use the key only through Amazon S3."
         ),
     ),
     "AllowsAmazonQToIngestDocuments": About(
         "Put documents into the index and delete documents that were deleted from the data source. "
-        "[Both actions require both resource types, application and index]"
+        "[Each action requires both resource types: application and index]"
         "(https://docs.aws.amazon.com/service-authorization/latest/reference/list_qbusiness.html).",
         risk=(
             "**The connector can change the whole index.** It can add documents and delete other data sources' "
@@ -69,7 +69,7 @@ STATEMENTS: Final[Mapping[str, About]] = {
         "Pass this role to Amazon Q Business, because `BatchPutDocument` accepts a role that can read the bucket.",
         risk=(
             "**For `s3-v1` and `s3-v2`, the role can pass itself**, but no other role, to Amazon Q Business. The "
-            "trust policy still allows only the application."
+            "trust policy still allows only this application."
         ),
         difference=(
             "**`iam:PassRole` for `s3-v1` and `s3-v2`.** The pages allow it for `role/QBusiness-DataSource-*`. The "
@@ -77,13 +77,13 @@ STATEMENTS: Final[Mapping[str, About]] = {
         ),
     ),
     "AllowsAmazonQToCreateAndDeleteNI": About(
-        "Create network interfaces in these subnets and security groups to reach the data source through the VPC. "
-        "`ec2:DeleteNetworkInterface`, as on AWS's pages, has no effect, because EC2 doesn't check this action "
+        "Create network interfaces in the configured subnets and security groups to reach the data source through the VPC. "
+        "`ec2:DeleteNetworkInterface`, copied from AWS's pages, has no effect, because EC2 doesn't check this action "
         "against subnets or security groups."
     ),
     "AllowsAmazonQToCreateAndDeleteNIForSpecificTag": About(
-        "Create only network interfaces with the application's AMAZON_Q tag. "
-        "`ec2:DeleteNetworkInterface`, as on AWS's pages, has no effect, because requests for this action contain "
+        "Create only network interfaces with the application's `AMAZON_Q` tag. "
+        "`ec2:DeleteNetworkInterface`, copied from AWS's pages, has no effect, because requests for this action contain "
         "no tags."
     ),
     "AllowsAmazonQToCreateTags": About(
@@ -93,8 +93,8 @@ STATEMENTS: Final[Mapping[str, About]] = {
     "AllowsAmazonQToCreateNetworkInterfacePermission": About(
         "Let an account or a service attach network interfaces with the application's tag.",
         risk=(
-            "**With `vpcConfiguration`, the role can let any account or service attach the network interfaces** with "
-            "the application's tag. As on AWS's pages, there's no condition on `ec2:AuthorizedService`."
+            "**With `vpcConfiguration`, the role can let any account or service attach network interfaces** with the "
+            "application's tag. As on AWS's pages, no condition limits `ec2:AuthorizedService`."
         ),
     ),
     "AllowsAmazonQToDescribeResourcesForVPC": About(
@@ -105,7 +105,7 @@ STATEMENTS: Final[Mapping[str, About]] = {
         "Delete network interfaces with the application's tag.",
         difference=(
             "**Deletion of network interfaces.** The pages allow it only with a tag in the request. A deletion "
-            "request never contains tags, so interfaces are left behind, unless you set "
+            "request never contains tags, so interfaces are left behind unless you set "
             "[`allowNetworkInterfaceDeletion`](configuration.md#allownetworkinterfacedeletion)."
         ),
     ),

@@ -1,4 +1,4 @@
-"""examples/ci-roles/policies: every connector's role works under the boundary."""
+"""Tests `examples/ci-roles/policies.py`: every connector's role works under the boundary."""
 
 from typing import Any
 

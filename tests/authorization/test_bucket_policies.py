@@ -1,4 +1,4 @@
-"""docs/troubleshooting: the bucket policy grants another account's role only the necessary access."""
+"""Tests the bucket policies in docs/troubleshooting, which grant only the necessary access."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""pages/examples, example_calls, components/policies: a role allows only its connector's requests."""
+"""Tests `pages/examples.py`, `example_calls.py`, and `components/policies.py`."""
 
 import pytest
 

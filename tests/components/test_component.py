@@ -1,4 +1,4 @@
-"""components/connector_role: which resources are registered, with which inputs, after which checks."""
+"""Tests `components/connector_role.py` with mocks in place of the engine."""
 
 from collections import UserDict
 from collections.abc import Callable, Mapping
@@ -69,7 +69,7 @@ def test_documents_and_settings_become_resource_inputs():
         "policy": FULL_ROLE_POLICY,
     }
     (policy,) = deployment.of_type("aws:iam/rolePolicy:RolePolicy")
-    assert policy.request.deleteBeforeReplaceDefined  # a replaced role in use keeps its policy
+    assert policy.request.deleteBeforeReplaceDefined  # a role in use keeps its policy during replacement
     assert not policy.request.deleteBeforeReplace
 
 
@@ -89,7 +89,7 @@ def test_exclusive_policies_covers_inline_and_attached_policies():
         "aem-qbusiness-policy-attachments-exclusive",
         {"roleName": "qbusiness-aem", "policyArns": []},
     )
-    # An imported role keeps its policies until it has the new one.
+    # An imported role keeps its old policies until the new policy exists.
     for resource in (inline, attached):
         assert dependencies(resource) == {"aem-qbusiness-policy", "aem-qbusiness-role"}
 
@@ -102,7 +102,7 @@ def test_role_arn_output_depends_on_role_and_policy():
     assert dependencies(data_source) == {"aem-qbusiness-policy", "aem-qbusiness-role"}
 
 
-def test_component_provider_is_used_and_asked_once():
+def test_component_provider_is_used_and_queried_once():
     import pulumi_aws as aws  # noqa: PLC0415 slow, and few tests need it
 
     def program() -> None:
@@ -120,7 +120,7 @@ def test_component_provider_is_used_and_asked_once():
     assert sorted(asked) == [*questions]
 
 
-# Lookups by the provider.
+# Account and Region lookups.
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_blank_region_output_falls_back_to_provider():
     assert deployment.documents == FULL_DOCUMENTS
 
 
-def test_provider_of_another_partition_supplies_partition_of_both_policies():
+def test_both_policies_use_partition_of_provider():
     args = {**S3, "application_id": APPLICATION_ID, "region": REGION}
     deployment = deploy(args, partition="aws-us-gov")
     assert deployment.error is None
@@ -159,7 +159,7 @@ def test_provider_of_another_partition_supplies_partition_of_both_policies():
 
 
 def all_later() -> dict[str, Any]:
-    """Return the full settings with each value, at every depth, as an Output."""
+    """Return the full settings with an Output for every value, including nested values."""
     vpc = {
         entry: [output_of(item, f"{entry}-{i}") for i, item in enumerate(items)]
         for entry, items in VPC.items()
@@ -173,7 +173,7 @@ def all_later() -> dict[str, Any]:
     }
 
 
-def test_values_at_every_depth_may_be_outputs():
+def test_top_level_and_nested_values_can_be_outputs():
     deployment = Deployment(lambda: component(all_later()))
     assert deployment.error is None
     assert deployment.documents == FULL_DOCUMENTS
@@ -187,7 +187,7 @@ def test_values_at_every_depth_may_be_outputs():
     [(S3, "secret_id"), (S3, "vpc_configuration"), (MINIMAL, "bucket_name")],
     ids=["secret", "VPC", "bucket"],
 )
-def test_output_for_unsupported_setting_must_become_blank(args: Mapping[str, Any], name: str):
+def test_output_for_unsupported_setting_must_resolve_to_blank(args: Mapping[str, Any], name: str):
     def deploy_later(value: object, *, preview: bool) -> Deployment:
         return Deployment(lambda: component({**args, name: output_of(value)}), preview=preview)
 
@@ -206,13 +206,13 @@ def test_unconfigured_provider_makes_documents_unknown(application: str):
     args = {**MINIMAL, "application_id": application, "role_name": "aem"}
     deployment = deploy(args, preview=True, account=None)
     assert deployment.error is None
-    (warning,) = deployment.warnings  # each is reported once
+    (warning,) = deployment.warnings  # each warning is reported once
     assert "lists only roles" in warning
     assert pulumi.contains_unknowns(deployment.role["assumeRolePolicy"])
     assert pulumi.contains_unknowns(deployment.role_policy["policy"])
 
 
-def test_failed_lookup_ends_program_with_message_of_provider(monkeypatch: pytest.MonkeyPatch):
+def test_failed_lookup_ends_program_with_provider_message(monkeypatch: pytest.MonkeyPatch):
     said = (
         "it returned an error: 1 error occurred:\n\t* AWS account ID not allowed: 210987654321\x1b\n\n"
     )
@@ -250,7 +250,7 @@ def test_only_policies_with_secret_value_are_secret(
     args: Mapping[str, Any], name: str, value: object, expected: set[str]
 ):
     given = {**args, **SAMPLES[name].others} if args is FULL else args
-    for preview in (False, True):  # the preview does not know the role's name
+    for preview in (False, True):  # the role's name is unknown in a preview
         deployment = deploy({**given, name: pulumi.Output.secret(value)}, preview=preview)
         assert deployment.error is None
         assert deployment.secret_documents == expected
@@ -286,7 +286,7 @@ LOCATED = {**FULL, "application_id": APPLICATION_ID, "region": REGION}
         *((FULL, name, set()) for name in OF_THE_ROLE),
         *((FULL, name, {"role policy"}) for name in ("index_id", "secret_id", "kms_key_id")),
         *((LOCATED, name, BOTH) for name in OF_BOTH_POLICIES),
-        # The unknown Region may be the secret's.
+        # The unknown Region might be the secret's Region.
         (
             {**LOCATED, "secret_id": f"arn:aws:secretsmanager:eu-west-1:{ACCOUNT}:secret:aem-a1B2c3"},
             "region",
@@ -323,13 +323,13 @@ def test_account_is_checked_while_application_is_unknown():
     found = rejection(account_id=OTHER_ACCOUNT)
     assert isinstance(found, SettingsError)
     assert [problem.place.name for problem in found.problems] == ["account_id"]
-    # The application may be in the secret's Region.
+    # The application might be in the secret's Region.
     secret = f"arn:aws:secretsmanager:eu-west-1:{ACCOUNT}:secret:aem-a1B2c3"
     assert rejection(secret_id=secret) is None
 
 
 class EarlierState(Deployment):
-    """A deployment whose state has the role's ARN as a secret."""
+    """A deployment in whose state the role's ARN is a secret."""
 
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         identifier, state = super().new_resource(args)
@@ -348,7 +348,7 @@ def test_role_arn_recorded_as_secret_becomes_plain():
 
 
 @pytest.mark.parametrize("preview", [False, True], ids=["update", "preview"])
-def test_invalid_plain_value_beside_output_is_rejected(preview: bool):
+def test_invalid_plain_value_among_outputs_is_rejected(preview: bool):
     def program() -> None:
         tags = {"a": output_of("a"), "b": 1}
         component({**FULL, "tags": tags, "index_id": "x"})
@@ -371,7 +371,7 @@ def test_invalid_plain_value_beside_output_is_rejected(preview: bool):
         ({**FULL, "connector": "webcrawler"}, "secret_id", "", "kms_key_id"),
     ],
 )
-def test_invalid_or_missing_output_prevents_role_creation(
+def test_invalid_or_blank_output_prevents_role_creation(
     args: Mapping[str, Any], name: str, value: object, rejected: str
 ):
     deployment = Deployment(lambda: component({**args, name: output_of(value)}))
@@ -385,7 +385,7 @@ def test_invalid_or_missing_output_prevents_role_creation(
     [("exclusive_policies", True), ("connector", "aem-cloud"), ("connector", "")],
 )
 @pytest.mark.parametrize("make", [output_of, pulumi.Output.secret, pulumi.Output.from_input])
-def test_exclusive_policies_and_connector_must_be_plain(
+def test_exclusive_policies_and_connector_must_be_plain_values(
     make: Callable[[object], pulumi.Output[Any]], name: str, value: object
 ):
     deployment = Deployment(lambda: component({**MINIMAL, name: make(value)}))
@@ -394,7 +394,7 @@ def test_exclusive_policies_and_connector_must_be_plain(
     assert set(types(deployment)) <= {"test:index:Upstream"}
 
 
-# Credentials: a role can be passed only within its own account.
+# Credentials. A role can be passed only within its own account.
 
 
 @pytest.mark.parametrize(
@@ -412,7 +412,7 @@ def test_exclusive_policies_and_connector_must_be_plain(
 )
 @pytest.mark.parametrize("preview", [False, True], ids=["update", "preview"])
 @pytest.mark.parametrize("make", [str, output_of], ids=["plain key", "key from an Output"])
-def test_credentials_for_another_account_prevent_creation(
+def test_credentials_for_another_account_or_partition_prevent_creation(
     given: dict[str, Any],
     credentials: dict[str, Any],
     name: str,
@@ -437,7 +437,7 @@ def test_account_of_secret_application_is_not_shown():
         assert ACCOUNT not in str(deployment.error)
 
 
-# The contents of documents and messages.
+# Invalid arguments, types of containers, and unknown values.
 
 
 @pytest.mark.parametrize(
@@ -480,5 +480,5 @@ def test_outputs_in_any_container_reach_policy(
 def test_plain_unknown_value_makes_role_policy_unknown(unknown: dict[str, Any]):
     deployment = deploy(unknown, preview=True)
     assert deployment.error is None
-    assert deployment.warnings == []  # none about earlier versions of a connector
+    assert deployment.warnings == []  # no warning about earlier versions of a connector
     assert isinstance(deployment.role_policy["policy"], Unknown)

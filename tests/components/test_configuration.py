@@ -1,4 +1,4 @@
-"""components/configuration, settings: configuration has the same effect as arguments."""
+"""Tests `components/configuration.py` and `settings.py` with a stack's configuration."""
 
 import re
 from collections.abc import Mapping
@@ -39,7 +39,7 @@ BLANKS = {key: SETTINGS[name].kind.blank for name, key in KEYS.items() if key no
 """The blank defaults that the engine sets for optional keys."""
 
 
-def test_every_key_except_bucket_settings_takes_effect():
+def test_keys_except_bucket_keys_reach_role_and_policy():
     given = {config_key(name): value for name, value in EXAMPLES.items() if "bucket" not in name}
     given["vpcConfiguration"] = VPC_CONFIGURATION
     assert {*given, *S3_SETTINGS} == {"aws:region", *KEYS.values()}
@@ -83,9 +83,10 @@ def test_blank_or_missing_required_setting_is_reported(key: str):
 
 @pytest.mark.parametrize(
     ("organization", "stack"),
-    [("acme", "acme/test"), ("organization", "test"), ("", "test")],  # the second is a DIY backend
+    [("acme", "acme/test"), ("organization", "test"), ("", "test")],
+    ids=["Pulumi Cloud", "DIY backend", "no organization"],
 )
-def test_command_names_organization_in_pulumi_cloud(
+def test_command_includes_organization_only_in_pulumi_cloud(
     monkeypatch: pytest.MonkeyPatch, organization: str, stack: str
 ):
     monkeypatch.setattr(pulumi, "get_organization", lambda: organization)
@@ -113,7 +114,7 @@ def test_keys_of_other_namespaces_are_ignored():
     assert deploy(settings, reject_unknown_keys=True).error is None
 
 
-def test_json_like_description_stays_text():
+def test_json_like_description_remains_a_string():
     deployment = deploy({**MINIMAL, "roleDescription": '{"a": true}'})
     assert deployment.role["description"] == '{"a": true}'
 
@@ -137,16 +138,15 @@ OF_THE_PROGRAM: dict[str, Any] = {"reject_unknown_keys": True}
     "accounts",
     [
         f'["{ACCOUNT}"]',
-        f"[{ACCOUNT}]",  # as `pulumi config set --path` without --type string writes it
+        f"[{ACCOUNT}]",  # written by `pulumi config set --path` without --type string
         f' ["{OTHER_ACCOUNT}", {ACCOUNT}]',
     ],
 )
-def test_allowed_application_account_is_accepted(accounts: str):
+def test_list_with_the_application_account_is_accepted(accounts: str):
     deployment = deploy({**MINIMAL, ACCOUNTS: accounts}, **OF_THE_PROGRAM)
     assert deployment.error is None
     assert deployment.warnings == []
-    # Without the application's account, any list is valid: the provider compares it with the
-    # credentials.
+    # Without the application's account, any list is valid. The provider checks the credentials.
     settings = {**MINIMAL, "applicationId": APPLICATION_ID, ACCOUNTS: f'["{OTHER_ACCOUNT}"]'}
     assert deploy(settings, **OF_THE_PROGRAM).error is None
 
@@ -185,7 +185,7 @@ def test_allowed_accounts_are_compared_with_account_id():
         (ACCOUNTS, "44445555"),
     ],
 )
-def test_account_list_messages_hide_secret_accounts(key: str, hidden: str):
+def test_messages_about_allowed_accounts_hide_secret_accounts(key: str, hidden: str):
     settings = {**MINIMAL, "accountId": ACCOUNT}
     how: dict[str, Any] = {**OF_THE_PROGRAM, "secrets": [key]}
     for accounts in ([OTHER_ACCOUNT], OTHER_ACCOUNT, ["44445555"]):
@@ -195,7 +195,7 @@ def test_account_list_messages_hide_secret_accounts(key: str, hidden: str):
 
 
 @pytest.mark.parametrize("settings", [{}, {ACCOUNTS: "x"}, {ACCOUNTS: f'["{OTHER_ACCOUNT}"]'}])
-def test_other_keys_count_only_with_reject_unknown_keys(settings: Mapping[str, str]):
+def test_unknown_keys_and_allowed_accounts_are_checked_only_on_request(settings: Mapping[str, str]):
     deployment = deploy({**MINIMAL, **settings, "zebra": "x"})
     assert deployment.error is None
     assert deployment.warnings == []
@@ -226,13 +226,13 @@ def test_resource_options_reach_every_resource():
     assert [registration.request.protect for registration in deployment.registrations] == [True] * 3
 
 
-def test_missing_connector_is_noted():
+def test_missing_connector_causes_note():
     note = "aem: connector is not set, so the role is for aem-cloud"
     assert deploy(MINIMAL).infos == deploy({**MINIMAL, "connector": ""}).infos == [note]
     assert deploy({**MINIMAL, "connector": "aem-cloud"}).infos == []
 
 
 @pytest.mark.parametrize("entries", [{"aem": "x"}, {"aem": {"tags": "x"}}, ["aem"]])
-def test_data_sources_in_program_for_one_role_are_rejected_in_any_form(entries: object):
+def test_program_with_a_single_role_rejects_data_sources_key(entries: object):
     text = rejection({**MINIMAL, "dataSources": entries}, reject_unknown_keys=True)
     assert "  dataSources: is set, but ConnectorRole.from_config reads a single role" in text

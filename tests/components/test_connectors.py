@@ -1,4 +1,4 @@
-"""components/connectors, policies: each connector is as on its AWS page."""
+"""Tests `components/connectors.py` and `policies.py` against AWS's page about each connector."""
 
 import itertools
 import json
@@ -65,7 +65,7 @@ def test_connector_entry_matches_its_aws_page():
         )
 
 
-def test_each_connector_gets_its_expected_documents():
+def test_each_connector_has_expected_documents():
     expected_trust_policy = golden("trust-policy")
     for facts in FACTS.values():
         for options in shapes(facts):
@@ -76,7 +76,7 @@ def test_each_connector_gets_its_expected_documents():
             assert json.loads(role_policy) == policy, f"tests/golden/{name}-role-policy.json"
 
 
-def test_each_setting_of_the_role_policy_is_an_option():
+def test_option_combinations_cover_role_policy_settings():
     used = {name for options in COMBINATIONS for name, value in options.arguments.items() if value}
     of_policy = {name for name, it in SETTINGS.items() if not (it.structural or it.of_role)}
     assert of_policy - {"region", "account_id"} <= used, "pages/example_calls.py: OPTIONS"
@@ -117,11 +117,11 @@ def test_each_connectors_policy_allows_exactly_its_calls():
             )
 
 
-def test_listed_role_shapes_are_exactly_those_of_connectors():
+def test_listed_role_shapes_match_connector_facts():
     assert {options for facts in FACTS.values() for options in shapes(facts)} == set(SHAPES)
 
 
-def test_accepted_and_required_settings_follow_aws_page():
+def test_accepted_and_required_settings_match_aws_page():
     values = {"secret_id": SECRET_ID, "bucket_name": BUCKET_NAME, "vpc_configuration": VPC}
     choices = itertools.product((True, False), repeat=len(values))
     for facts, given in itertools.product(FACTS.values(), choices):
@@ -156,14 +156,14 @@ def test_vpc_causes_warning_for_three_connectors():
     }
 
 
-# The quotas: 10,240 characters in a role's policies, and 2,048 in its trust policy.
+# IAM's quotas: 10,240 characters for a role's inline policies, and 2,048 for its trust policy.
 
 
 LONGEST_NAME = 64 * "r"
 
 
 def largest(facts: Facts, subnets: int) -> dict[str, Any]:
-    """Return the settings that give a connector with this many subnets its largest documents."""
+    """Return the settings that produce a connector's largest documents with this many subnets."""
     args = {
         "connector": facts.name,
         "application_id": ARN.format("qbusiness", ACCOUNT, f"application/{APPLICATION_ID}"),
@@ -188,7 +188,7 @@ def largest(facts: Facts, subnets: int) -> dict[str, Any]:
 
 def test_largest_documents_fit_quotas():
     for facts in FACTS.values():
-        subnets = 0 if facts.vpc == "no" else 7  # more than the console accepts
+        subnets = 0 if facts.vpc == "no" else 7  # more subnets than the console accepts
         trust_policy, role_policy, _ = render("qbusiness", largest(facts, subnets), LONGEST_NAME)
         assert size(trust_policy) <= 2_048, facts.name
         assert size(role_policy) <= 10_240, facts.name

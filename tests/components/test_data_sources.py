@@ -1,4 +1,4 @@
-"""components/configuration, formats: several data sources in one stack."""
+"""Tests `components/configuration.py` and `formats.py` with several data sources in a stack."""
 
 import re
 from collections.abc import Callable, Collection, Mapping
@@ -51,7 +51,7 @@ def rejection(entries: object, /, secrets: Collection[str] = (), **top: Any) -> 
 
 
 def rejected(entries: object, /, **top: Any) -> list[str]:
-    """Return the path of each problem."""
+    """Return the path of the setting with each problem."""
     return re.findall(r"^  ([^ :]+): ", rejection(entries, **top), re.MULTILINE)
 
 
@@ -65,7 +65,7 @@ def policies(deployment: Deployment) -> dict[str, str]:
     return {name: indented(each["policy"]) for name, each in found.items()}
 
 
-def test_entries_get_own_roles_with_one_lookup():
+def test_each_entry_gets_its_own_role_with_shared_lookups():
     deployment = deploy({"aem-connector": AEM, "files": FILES})
     assert policies(deployment) == {
         "aem-connector": golden("minimal-role-policy"),
@@ -74,7 +74,7 @@ def test_entries_get_own_roles_with_one_lookup():
     assert {indented(role["assumeRolePolicy"]) for role in inputs(deployment, ROLE).values()} == {
         golden("trust-policy")
     }
-    # Its account, and its Region.
+    # One lookup returns the account, and the other lookup returns the Region.
     assert len(deployment.invokes) == 2
     assert deployment.warnings == []
     assert deployment.infos == ["aem-connector: connector is not set, so the role is for aem-cloud"]
@@ -124,7 +124,7 @@ def test_top_level_vpc_applies_only_to_supporting_connectors():
     assert deploy(every, vpcConfiguration=VPC).infos == []
 
 
-def test_only_roles_that_use_top_level_vpc_warn_about_its_subnets():
+def test_subnet_warning_ignores_roles_without_the_top_level_vpc():
     vpc = {**VPC, "subnetIds": [f"subnet-{number:017x}" for number in range(7)]}
     without = {"connector": "s3-v2", "bucketName": "documents"}
     (warning,) = deploy({"one": AEM, "two": without}, vpcConfiguration=vpc).warnings
@@ -152,7 +152,7 @@ def test_protect_applies_to_all_entries_or_one_entry():
         ({"secretId": None}, "secretId"),
     ],
 )
-def test_a_null_setting_causes_no_other_problem(entry: dict[str, Any], key: str):
+def test_a_null_setting_causes_no_additional_problem(entry: dict[str, Any], key: str):
     assert rejected({"one": entry}) == [f"dataSources.one.{key}"]
 
 
@@ -177,7 +177,7 @@ def test_false_or_blank_top_level_setting_counts_as_unset():
     assert deploy({"one": AEM}, **top).error is None
 
 
-def test_each_setting_is_accepted_only_in_its_place():
+def test_each_setting_is_accepted_only_at_its_level():
     of_stack = ["applicationId", "accountId"]
     of_entry = [key for name, key in KEYS.items() if SETTINGS[name].scope == "entry"]
     assert {"secretId", "connector", "kmsKeyId", "roleName"} < {*of_entry}
@@ -193,7 +193,7 @@ def test_an_invalid_data_source_name_is_rejected(name: str):
     assert text.count("is not a valid data source name") == 1
 
 
-def test_secret_default_is_hidden_and_secret_in_each_entry():
+def test_secret_default_is_hidden_and_remains_secret_in_entries():
     secrets = ["tags", "rolePath"]
     entry = {**AEM, "tags": {"hunter2": "x"}}
     text = rejection({"one": entry}, secrets=secrets, tags={"Hunter2": "y"}, rolePath="/x/")
@@ -202,7 +202,7 @@ def test_secret_default_is_hidden_and_secret_in_each_entry():
     deployment = deploy({"one": entry}, secrets=secrets, tags={"Team": "y"}, rolePath="/x/")
     (role,) = deployment.of_type(ROLE)
     inputs = role.request.object.fields
-    # A secret is sent as an object with its value.
+    # The program sends a secret as an object that contains the value.
     sent = {name: inputs[name].struct_value.fields["value"] for name in ("path", "tags")}
     assert sent["path"].string_value == "/x/"
     assert sent["tags"].struct_value.fields.keys() == {"Team", "hunter2"}
@@ -227,7 +227,7 @@ def test_configuration_size_is_limited_in_bytes():
     assert "  dataSources: the configuration is 102,401 bytes\n" in problems(2 + room)
 
 
-# The text of every message about a stack with several data sources.
+# Messages about stacks with several data sources.
 
 STACKS: Final[Mapping[str, tuple[object, Mapping[str, Any]]]] = {
     "invalid, misplaced, unknown, and null settings": (
@@ -246,7 +246,7 @@ STACKS: Final[Mapping[str, tuple[object, Mapping[str, Any]]]] = {
     "unknown keys": ({"aem": AEM}, {"zebra": "x", "kmsKey": "x"}),
     "invalid defaults": ({"aem": AEM}, {"indexId": "x", "rolePath": "x", "tags": "x"}),
     "no entries": ({}, {}),
-    "a text": ("x", {"dataSources": "x"}),
+    "a string": ("x", {"dataSources": "x"}),
     "invalid names and entries": ({"Wiki": AEM, "secure": AEM, "a": None, "b": "x"}, {}),
     "one role name three times": (
         {
@@ -259,7 +259,7 @@ STACKS: Final[Mapping[str, tuple[object, Mapping[str, Any]]]] = {
         },
         {},
     ),
-    "accounts in a text": ({"aem": AEM}, {ACCOUNTS: f"{ACCOUNT}, 444455556666"}),
+    "accounts in a string": ({"aem": AEM}, {ACCOUNTS: f"{ACCOUNT}, 444455556666"}),
     "numbers": ({"aem": AEM}, {ACCOUNTS: [12345670123, 123456789012.0]}),
     "several accounts, two of them invalid": ({"aem": AEM}, {ACCOUNTS: [ACCOUNT, "12", True]}),
     "several other accounts": ({"aem": AEM}, {ACCOUNTS: ["444455556666", 555566667777]}),
@@ -275,14 +275,14 @@ STACKS: Final[Mapping[str, tuple[object, Mapping[str, Any]]]] = {
 }
 
 WITH_SECRETS: Final = {
-    *("invalid defaults", "a text", "numbers", "several other accounts"),
+    *("invalid defaults", "a string", "numbers", "several other accounts"),
     *("default tags without the key tags", "a tag that clashes with a default tag"),
 }
-"""The stacks whose messages show values of keys that may be secret."""
+"""The stacks whose messages contain values that can be secret."""
 
 
 def stack_messages() -> str:
-    """Return the message about each stack, and about some whose keys are secret."""
+    """Return the messages about all stacks; for some stacks, add the message with secret keys."""
     of_entry = [config_key(name) for name in SETTINGS if SETTINGS[name].scope != "stack"]
     found: dict[str, str] = {}
     for name, (entries, top) in STACKS.items():
@@ -290,7 +290,7 @@ def stack_messages() -> str:
         if top and name in WITH_SECRETS:
             found[f"{name}, secret"] = rejection(entries, secrets=[*top], **top)
     text = gallery(found, fix="edit {} in Pulumi.test.yaml")
-    # With the names themselves, each new setting would change these messages.
+    # Without these placeholders, each new setting would change the messages.
     text = text.replace(", ".join(["aws:region", *KEYS.values()]), "(every setting)")
     return text.replace(", ".join(of_entry), "(every setting of an entry)")
 

@@ -1,4 +1,4 @@
-"""components/policies: the documents match AWS's page; network resources keep their order."""
+"""Tests `components/policies.py` with AWS's older page and with duplicate network resources."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""components/problems, rules, settings: the messages in golden/messages.txt."""
+"""Tests the messages of `components/problems.py`, `rules.py`, and `settings.py`."""
 
 import json
 import re
@@ -89,8 +89,8 @@ WRONG: Mapping[str, Mapping[str, Any]] = {
         "vpc_configuration": {**NETWORK, "subnet_ids": [f"subnet-{i:017x}" for i in range(140)]},
     },
     "an unknown connector": {"connector": "Confluence", "secret_id": None},
-    "the account of a bucket that the connector never has": {"bucket_account_id": OTHER_ACCOUNT},
-    # Some connector might use the key without a secret.
+    "a bucket's account for a connector without buckets": {"bucket_account_id": OTHER_ACCOUNT},
+    # An unknown connector might use the key without a secret.
     "an unknown connector beside other problems": {
         "connector": "x",
         "secret_id": None,
@@ -135,7 +135,7 @@ def rejected(
 
 
 def messages() -> str:
-    """Return the messages about arguments, the warnings, and then the commands that fix a stack."""
+    """Return messages about arguments, then warnings, then commands that fix a stack's settings."""
     found = {title: str(rejected(given)) for title, given in WRONG.items()}
     for title, caller in (
         ("credentials for another account", CREDENTIALS._replace(account=OTHER_ACCOUNT)),
@@ -144,7 +144,7 @@ def messages() -> str:
         found[title] = str(rejected({}, caller=caller))
     found["the component's name is too long"] = str(rejected({}, "a" * 42))
     warnings = [warning for given in WARNED for warning in render("aem", {**RIGHT, **given}, "")[2]]
-    # With the names themselves, each new setting would change every message that lists them.
+    # Without this placeholder, each new setting would change every message that lists settings.
     text = gallery(found).replace(", ".join(SETTINGS), "(every setting)")
     fixes: list[str] = []
     for given in WRONG.values():
@@ -179,7 +179,7 @@ def test_messages_match_golden_file(assert_golden: Callable[[Path, str], None]):
     assert_golden(GOLDEN / "messages.txt", messages())
 
 
-def test_messages_of_a_package_name_settings_in_camel_case():
+def test_messages_of_the_package_use_camel_case_for_settings():
     vpc = {"subnets": [], "subnetIds": [1], "securityGroupIds": []}
     given = {"applicationId": APPLICATION_ARN, "secretid": SECRET_ID, "vpcConfiguration": vpc}
     with pytest.raises(SettingsError) as caught:
@@ -230,7 +230,7 @@ def test_message_hides_keys_of_secret_setting():
     unknown = "vpcConfiguration: has an entry that is not a setting\n    expected: one of "
     assert f"  {unknown}subnetIds, securityGroupIds\n" in message
     assert "  vpcConfiguration.subnetIds: [secret] is not a subnet ID" in message
-    # A setting that the connector does not support is removed entirely.
+    # The fix entirely removes a setting that the connector does not support.
     message = of_stack({"connector": "onedrive-new", "vpc_configuration": vpc}, secrets=secret)
     assert message.endswith("    fix: pulumi config rm --stack test -- vpcConfiguration")
 
@@ -239,7 +239,7 @@ EVERY_KEY: Final = ["aws:region", *KEYS.values()]
 
 
 def test_a_secret_is_never_shown():
-    # In turn, all settings have one of their invalid values.
+    # Each turn gives every setting one of its invalid values.
     invalid = {name: each.every_rejected for name, each in SAMPLES.items()}
     turns = [
         {name: values[turn % len(values)] for name, values in invalid.items()}
@@ -255,7 +255,7 @@ def test_a_secret_is_never_shown():
                 "subnetIds",
                 "securityGroupIds",
             )
-            # The connector's name is not hidden.
+            # A problem can show the connector's name.
             assert not re.search(r'"|\b\d', re.sub(r"the \S+ connector.*", "", problem)), problem
         for value in ("aem-files", ACCOUNT, OTHER_ACCOUNT, "us-west-2"):
             assert value not in message

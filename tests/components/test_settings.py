@@ -1,4 +1,4 @@
-"""components/settings, formats, rules: each kind of invalid setting is rejected with the reason."""
+"""Tests `components/settings.py`, `formats.py`, and `rules.py` with valid and invalid settings."""
 
 from collections.abc import Mapping
 from itertools import product
@@ -121,7 +121,7 @@ def test_special_characters_in_identifiers_are_rejected():
     ("component", "valid"),
     [("c" * 41, True), ("c" * 42, False), ("a:b", False), ("a b", False), ("", False)],
 )
-def test_the_automatic_role_name_must_fit_iam(component: str, valid: bool):
+def test_the_automatic_role_name_must_be_valid_in_iam(component: str, valid: bool):
     if valid:
         assert role_policy(MINIMAL, component)
     else:
@@ -140,7 +140,7 @@ def sized(secret_name: int) -> dict[str, Any]:
     return {**MINIMAL, "secret_id": "n" * secret_name + "-a1B2c3", "vpc_configuration": vpc}
 
 
-def test_policy_is_accepted_up_to_exact_quota():
+def test_policy_is_accepted_up_to_the_quota():
     room = 10_240 - size(role_policy(sized(1)))
     assert size(role_policy(sized(1 + room))) == 10_240
     (problem,) = problems(sized(2 + room))
@@ -194,7 +194,7 @@ NUMBERED: Final = [f"subnet-{number:017x}" for number in range(7)]
         ),
     ],
 )
-def test_setting_causes_one_warning_or_none(given: dict[str, Any], warned: str):
+def test_setting_causes_only_the_expected_warning(given: dict[str, Any], warned: str):
     found = warnings(**given)
     assert len(found) == bool(warned)
     assert all(warning.startswith(warned) for warning in found)

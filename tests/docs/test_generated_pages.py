@@ -1,4 +1,4 @@
-"""pages/configuration, declarations, permissions, template_requirements, template_workflow: output."""
+"""Tests pages/configuration, declarations, permissions, template_requirements, and template_workflow."""
 
 import json
 import re

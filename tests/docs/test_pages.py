@@ -1,4 +1,4 @@
-"""docs/, pages/__main__, markdown, version: commands, links, keys, and names are correct."""
+"""Tests the pages in docs/ and `pages/__main__.py`, `markdown.py`, and `version.py`."""
 
 import json
 import re

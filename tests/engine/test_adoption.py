@@ -1,4 +1,4 @@
-"""docs/adopt: existing roles are imported, updated in place, and restored."""
+"""Tests docs/adopt: existing roles are imported, updated in place, and restored."""
 
 import json
 import re

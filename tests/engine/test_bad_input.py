@@ -1,4 +1,4 @@
-"""components/problems: commands in messages correct the settings; tests/components tests the texts."""
+"""Tests the commands in messages of `components/problems.py`, which correct the settings."""
 
 from pages import examples
 from pages.examples import INDEX_ID, SUBNET_ID

@@ -1,4 +1,4 @@
-"""docs/operate: the commands repair a stack if the CLI is killed at an IAM call that changes a role.
+"""Tests docs/operate: the commands repair a stack if the CLI is killed during an IAM call.
 
 Each of a stack's entries waits at a different call when the CLI is killed. A kill between two of these
 calls leads to one of these states, too, because the engine then only reads IAM and writes its own state.

@@ -1,4 +1,4 @@
-"""docs/data-sources: the lifecycle of a stack with several data sources."""
+"""Tests docs/data-sources: the lifecycle of a stack with several data sources."""
 
 from typing import Any, Final
 

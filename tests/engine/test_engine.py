@@ -1,4 +1,4 @@
-"""components/connector_role, policies: unknown values are resolved, and secrets are encrypted."""
+"""Tests `components/connector_role.py` and `policies.py` with unknown values and with secrets."""
 
 import json
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""docs/operate: updates report failed IAM calls, and the next update finishes the changes."""
+"""Tests docs/operate: updates report failed IAM calls, and the next update finishes the changes."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""components/connector_role: a role is created, changed, corrected, replaced, and destroyed."""
+"""Tests `components/connector_role.py`: a role is created, changed, replaced, and destroyed."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""components/rules: the state after commands with another account's credentials.
+"""Tests `components/rules.py`: the state after commands with another account's credentials.
 
 The program rejects the credentials, because the application's ARN contains the account. But a refresh
 and a destroy run before the program or without it (`Execute` in

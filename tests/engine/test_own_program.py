@@ -1,4 +1,4 @@
-"""docs/own-project: a program adds a policy, is checked, and renames its component."""
+"""Tests docs/own-project: a program adds a policy, is checked, and renames its component."""
 
 import json
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""docs/operate: the documented commands retire a data source and hand back roles."""
+"""Tests docs/operate: the documented commands retire a data source and hand back roles."""
 
 from pages.examples import APPLICATION_ID, INDEX_ID
 from sandbox.account import SUBNETS

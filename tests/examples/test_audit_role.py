@@ -1,4 +1,4 @@
-"""examples/audit-role/template.yaml: the parameter values that the template accepts.
+"""Tests the parameter values that `examples/audit-role/template.yaml` accepts.
 
 The tests in tests/roles/audit/ create the role and use it.
 """

@@ -1,4 +1,4 @@
-"""examples/ci-roles, pages/connector_policy, statements: permissions and limits of the roles for CI."""
+"""Tests `examples/ci-roles/`, `pages/connector_policy.py`, and `pages/statements.py`."""
 
 import importlib
 import itertools

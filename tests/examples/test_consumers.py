@@ -1,4 +1,4 @@
-"""examples/data-source/__main__: data sources use another stack's roles and these roles' resources."""
+"""Tests `examples/data-source/__main__.py`, whose data sources use another stack's roles."""
 
 import gc
 import runpy

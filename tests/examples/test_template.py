@@ -1,4 +1,4 @@
-"""template/: `pulumi new` creates a project that deploys roles with the package."""
+"""Tests template/: `pulumi new` creates a project that deploys roles with the package."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Roles that the policy pack accepts, and roles that it rejects."""
+"""Sample roles that the policy pack accepts or rejects."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -22,19 +22,19 @@ PINNED: Final = TRUST["Statement"][0]["Condition"]
 
 
 class Declared(NamedTuple):
-    """A role that a program declares; by default, one that no rule reports."""
+    """A role that a program declares. With the default values, no rule reports it."""
 
     trust: Document | str = TRUST
     policy: Document | str = POLICY
     managed: bool = False
-    """Whether the policy is a managed policy in the same stack."""
+    """True if the policy is a managed policy in the same stack."""
     attached: str = ""
     """The ARN of another attached managed policy."""
     exclusively: Sequence[str] = ()
     """ARNs of managed policies in RolePolicyAttachmentsExclusive."""
 
     def as_text(self, number: int) -> dict[str, Any]:
-        """Return the attributes with the documents as JSON, and a name for the role."""
+        """Return the attributes, with the documents as JSON, and a name for the role."""
         texts = {
             name: document if isinstance(document, str) else json.dumps(document)
             for name, document in (("trust", self.trust), ("policy", self.policy))
@@ -93,7 +93,7 @@ def _account_by(operator: str) -> Document:
 
 
 def _elsewhere(document: Document) -> Document:
-    """Return a document for a different partition."""
+    """Return the document with ARNs in a different partition."""
     return json.loads(json.dumps(document).replace("arn:aws:", "arn:aws-us-gov:"))
 
 
@@ -101,8 +101,8 @@ def _allowing(action: object, resource: object = "*", **others: Any) -> Declared
     return Declared(policy=extended(Action=action, Resource=resource, **others))
 
 
-# The statements that the rows change, by Sid: from the trust policy and the role policy, and three that
-# a row adds to the role policy.
+# The Sids of the statements that rows change. A row adds the last three statements, which the
+# component's role policy does not contain.
 _TRUST: Final = "AllowsAmazonQServicePrincipal"
 _SECRET: Final = "AllowsAmazonQToGetSecret"
 _KEY: Final = "AllowsAmazonQToDecryptSecret"
@@ -133,7 +133,7 @@ _ADDED: Final[Mapping[str, Document]] = {
 }
 
 Row = tuple[str, str, str, object, str]
-"""A name, the Sid of a statement, the element that changes, its value, and the rules that report it."""
+"""A name, a statement's Sid, the element to change, its new value, and the rules that it violates."""
 
 
 def _roles(*rows: Row) -> dict[str, tuple[Declared, set[str]]]:
@@ -241,7 +241,7 @@ TOO_WIDE: Final[Mapping[str, tuple[Declared, set[str]]]] = {
         ("every key", _KEY, "Resource", f"{KEYS}*", "key"),
         ("alias", _KEY, "Resource", f"arn:aws:kms:{REGION}:{ACCOUNT}:alias/aem", "key"),
         ("key of another Region", _KEY, "Resource", _KEY_ELSEWHERE, "key"),
-        ("key through anything", _KEY, "Condition", None, "key"),
+        ("key through any service", _KEY, "Condition", None, "key"),
     ),
     # Buckets.
     **_roles(

@@ -1,4 +1,4 @@
-"""guardrails/iam/conditions, containment, documents, operators, patterns, truth: as in IAM.
+"""Tests `guardrails/iam/conditions`, `containment`, `documents`, `operators`, `patterns`, and `truth`.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
 """
@@ -34,7 +34,7 @@ COMPARISONS: Final = (
     ("ArnLike", "ARN:aws:iam::*:role/*", ROLE, NO),
     ("ArnLike", ROLE, "web", NO),
     ("ArnLike", "web", ROLE, NO),
-    # IAM does not document whether a string that is not an ARN meets a negated operator.
+    # AWS does not document whether a string that is not an ARN satisfies a negated operator.
     ("ArnNotEquals", ROLE, "web", CANNOT_TELL),
     ("NumericEquals", "ten", "10", CANNOT_TELL),
     ("NumericNotEquals", "10", "10", NO),
@@ -71,12 +71,12 @@ def met(operator: str, value: str, *given: Text | str, key: str = KEY) -> Truth:
     return meets(Condition(operator, key, (value,)), Context({key.lower(): texts}))
 
 
-def test_every_operator_compares_as_documented():
+def test_every_operator_works_as_documented():
     for operator, value, given, expected in COMPARISONS:
         assert met(operator, value, given) is expected, (operator, value, given)
 
 
-# An operator, a value in the condition, the values in the request, and whether they meet it.
+# An operator, a value in the condition, the values in the request, and whether they satisfy it.
 SEVERAL: Final[Sequence[tuple[str, str, tuple[str, ...], Truth]]] = (
     ("StringEquals", "a", (), NO),
     ("StringNotEquals", "a", (), YES),
@@ -93,10 +93,10 @@ SEVERAL: Final[Sequence[tuple[str, str, tuple[str, ...], Truth]]] = (
 )
 
 
-def test_operators_handle_absent_keys_and_several_values():
+def test_operators_handle_absent_and_multivalued_keys():
     for operator, value, given, expected in SEVERAL:
         assert met(operator, value, *given) is expected, (operator, given)
-    # IAM does not document how it compares a key that can have several values without a quantifier.
+    # AWS does not document comparisons of multivalued keys without a quantifier.
     for key in (
         "aws:TagKeys",
         "AWS:calledVia",
@@ -113,7 +113,7 @@ def test_operators_handle_absent_keys_and_several_values():
         assert met("StringEquals", "a", "a", key=key) is YES, key
 
 
-def test_one_of_several_values_in_condition_suffices():
+def test_operators_handle_several_condition_values():
     for operator, values, given, expected in (
         ("StringEquals", ("a", "b"), ("b",), YES),
         ("StringNotEquals", ("a", "b"), ("b",), NO),
@@ -127,7 +127,7 @@ def test_one_of_several_values_in_condition_suffices():
     assert Condition("Null", KEY, ("False",)).requires_key
 
 
-def test_unknown_key_gives_cannot_tell():
+def test_unknown_key_makes_result_uncertain():
     for operator, value in (
         ("StringEquals", "a"),
         ("StringEqualsIfExists", "a"),
@@ -138,7 +138,7 @@ def test_unknown_key_gives_cannot_tell():
         assert meets(Condition(operator, KEY, (value,)), Context({})) is CANNOT_TELL, (operator, value)
 
 
-def test_condition_with_invalid_operator_gives_cannot_tell():
+def test_invalid_operator_makes_result_uncertain():
     for text in (
         "StringEqual",
         "stringEquals",
@@ -152,7 +152,7 @@ def test_condition_with_invalid_operator_gives_cannot_tell():
         assert met(text, "a", "a") is CANNOT_TELL
 
 
-def test_partly_known_value_is_compared_as_far_as_known():
+def test_known_part_of_a_value_is_compared():
     partial = Text("arn:aws:s3:::b/", "x")
     for operator, value, expected in (
         ("ArnLike", "arn:aws:s3:::b/*", YES),
@@ -181,7 +181,7 @@ def test_variable_is_resolved_only_if_its_value_is_certain():
 
     assert found(Text("b")) is YES
     assert found(Text("c")) is NO
-    assert found(None) is YES  # the default is az,y
+    assert found(None) is YES  # with the default, the pattern is az,y
     assert found(None, pattern=f"a${{{tag}, 'z'}}") is NO
     assert found(None, pattern=f"a${{{tag}, 'z*'}}") is CANNOT_TELL
     assert found() is CANNOT_TELL
@@ -193,7 +193,7 @@ def test_variable_is_resolved_only_if_its_value_is_certain():
         (Text("${x"),),
     ):
         assert found(*unclear) is CANNOT_TELL, unclear
-    # A pattern whose variable has no value or default matches nothing, not even an empty string.
+    # A variable without a value or default is not an empty string: its pattern matches nothing.
     assert found(None, pattern=f"ab${{{tag}}}") is NO
     assert found(Text(""), pattern=f"ab${{{tag}}}") is YES
     assert found(Text("b"), variables=False) is CANNOT_TELL
@@ -205,20 +205,20 @@ def test_variables_are_found_without_their_defaults():
     assert find_variables(patterns) == (KEY, "aws:username")
 
 
-def test_key_is_absent_only_if_all_keys_of_prefix_are_known():
+def test_key_is_absent_only_if_all_keys_with_its_prefix_are_known():
     context = Context({}, complete=("aws:principaltag/",))
     assert context.get(KEY) == ()
     assert context.get("aws:SourceArn") is None
 
 
-def test_condition_values_are_read_as_text():
+def test_condition_values_are_read_as_strings():
     conditions = {"Bool": {"aws:SecureTransport": True}, "NumericEquals": {"aws:x": [5, "6"]}}
     statement = {"Effect": "Allow", "Action": "a:b", "Resource": "*", "Condition": conditions}
     (read,) = read_document({"Statement": [statement]}).statements
     assert [condition.values for condition in read.conditions] == [("true",), ("5", "6")]
 
 
-# Patterns, another pattern, and whether they cover it, and meet it.
+# Some patterns, another pattern, whether they cover it, and whether they overlap it.
 PATTERNS: Final[Sequence[tuple[tuple[str, ...], str, bool, bool]]] = (
     (("a",), "A", False, False),
     (("a*",), "A*", False, False),
@@ -234,7 +234,7 @@ PATTERNS: Final[Sequence[tuple[tuple[str, ...], str, bool, bool]]] = (
     (("x", "b*"), "bc", True, True),
     (("b", "c"), "?", False, True),
     ((), "a", False, False),
-    # A variable may have any value.
+    # A variable can have any value.
     (("a*",), "a${aws:username}", True, True),
     (("a${aws:username}",), "ab", False, True),
     (("a${aws:username}",), "a${aws:username}", True, True),
@@ -242,11 +242,11 @@ PATTERNS: Final[Sequence[tuple[tuple[str, ...], str, bool, bool]]] = (
 )
 
 
-def test_patterns_cover_and_meet_other_patterns():
+def test_patterns_cover_or_overlap_other_patterns():
     for values, pattern, covers, meets_it in PATTERNS:
         listed, others = Patterns(values), Patterns(values, negated=True)
         assert (listed.covers(pattern), listed.meets(pattern)) == (covers, meets_it), (values, pattern)
-        # A negated element covers the patterns that its values do not meet, and vice versa.
+        # A negated element covers the patterns that its values do not overlap, and vice versa.
         assert (others.covers(pattern), others.meets(pattern)) == (not meets_it, not covers), values
 
 
@@ -268,7 +268,7 @@ def test_resources_but_not_actions_are_case_sensitive():
         assert (denied.covers(action), denied.meets(action)) == (not meets_it, not covers), action
 
 
-def test_version_decides_whether_variables_are_variables():
+def test_variables_require_policy_version_2012_10_17():
     statement = {"Effect": "Allow", "Action": "a:b", "Resource": "${aws:username}"}
     for version, expected in (
         ({"Version": "2012-10-17"}, True),
@@ -279,7 +279,7 @@ def test_version_decides_whether_variables_are_variables():
         assert read.variables == expected, version
 
 
-def test_only_policy_of_resource_may_have_sids_twice():
+def test_resource_policy_can_repeat_a_sid_but_needs_a_principal():
     statement = {"Effect": "Allow", "Action": "kms:*", "Resource": "*"}
     of_key = [{**statement, "Sid": "a key", "Principal": "*"}] * 2
     assert [each.name for each in read_document({"Statement": of_key}, Kind.RESOURCE).statements] == [
@@ -299,7 +299,7 @@ def test_only_policy_of_resource_may_have_sids_twice():
 
 
 ARN_KEY: Final = "aws:SourceArn"
-# A condition, another one, and whether the first one certainly implies the second.
+# A condition, another condition, and whether the first certainly implies the second.
 IMPLICATIONS: Final = (
     (("StringEquals", KEY, ("web",)), ("StringLike", KEY, ("w*",)), True),
     (("StringEquals", KEY, ("a", "b")), ("StringEquals", KEY, ("a",)), False),
@@ -327,7 +327,7 @@ IMPLICATIONS: Final = (
     (("StringEquals", KEY, ("x",)), ("Null", "aws:TagKeys", ("false",)), False),
     (("StringEquals", "aws:RequestTag/T", ("x",)), ("Null", KEY, ("false",)), False),
     (("StringEquals", "aws:RequestTag/T", ("x",)), ("StringEquals", "aws:TagKeys", ("false",)), False),
-    # If a key has several values, all of them must be compared in the same way.
+    # For multivalued keys, operators must have the same quantifier, or none and the same negation.
     (("StringEquals", "aws:TagKeys", ("a",)), ("StringLike", "aws:TagKeys", ("a*",)), True),
     (("StringEquals", "aws:TagKeys", ("a",)), ("StringNotEquals", "aws:TagKeys", ("b",)), False),
     (
@@ -335,11 +335,11 @@ IMPLICATIONS: Final = (
         ("ForAnyValue:StringNotEquals", "aws:TagKeys", ("b",)),
         True,
     ),
-    # Other than text, only an identical value of the same operator is certain.
+    # A condition on another type than strings and ARNs implies only the same operator and value.
     (("Bool", KEY, ("true",)), ("StringEquals", KEY, ("true",)), False),
     (("StringEquals", KEY, ("x",)), ("NumericEquals", KEY, ("x",)), False),
     (("NumericEquals", KEY, ("5",)), ("NumericEquals", KEY, ("6",)), False),
-    # Wildcards are ordinary characters in StringEquals.
+    # In StringEquals, wildcards are ordinary characters.
     (("StringEquals", KEY, ("a*",)), ("StringEquals", KEY, ("b", "a*")), True),
     (("StringLike", KEY, ("a*",)), ("StringEquals", KEY, ("a*",)), False),
     (("StringEquals", KEY, ("a*",)), ("StringEqualsIgnoreCase", KEY, ("A*",)), True),
@@ -349,7 +349,7 @@ IMPLICATIONS: Final = (
     (("StringEqualsIgnoreCase", KEY, ("web",)), ("StringLike", KEY, ("w*",)), False),
     (("StringEqualsIgnoreCase", KEY, ("11",)), ("StringLike", KEY, ("1*",)), True),
     (("StringLike", KEY, ("A?",)), ("StringLike", KEY, ("a*",)), False),
-    # A variable may have any value.
+    # A variable can have any value.
     (("StringLike", KEY, ("${aws:username}",)), ("StringLike", KEY, ("?*",)), False),
     (("StringEquals", KEY, ("${A:b}",)), ("StringEqualsIgnoreCase", KEY, ("${a:b}",)), False),
     (("ArnLike", ARN_KEY, ("web", ROLE)), ("StringEquals", ARN_KEY, (ROLE,)), True),
@@ -359,7 +359,7 @@ IMPLICATIONS: Final = (
     (("ArnEquals", ARN_KEY, (ROLE,)), ("ArnLike", ARN_KEY, ("arn:aws:*:role/role",)), False),
     (("ArnLike", ARN_KEY, (f"{ROLE}${{a:b}}",)), ("ArnLike", ARN_KEY, (ROLE, f"{ROLE}${{a:b}}")), True),
     (("ArnLike", ARN_KEY, (f"{ROLE}${{a:b}}",)), ("ArnLike", ARN_KEY, (f"{ROLE}*",)), False),
-    # An asterisk of StringLike may match several parts of an ARN.
+    # An asterisk in StringLike can match several parts of an ARN.
     (("StringLike", ARN_KEY, ("arn:aws:s3:::b*",)), ("ArnLike", ARN_KEY, ("arn:aws:s3:::*",)), False),
     (("ArnNotLike", ARN_KEY, ("arn:aws:iam::*:role/*",)), ("ArnNotLike", ARN_KEY, (ROLE,)), True),
     (("StringNotEquals", ARN_KEY, (ROLE,)), ("ArnNotEquals", ARN_KEY, (ROLE,)), False),
@@ -368,7 +368,7 @@ IMPLICATIONS: Final = (
 )
 
 
-def test_arn_condition_is_never_met_only_if_no_value_can_be_arn():
+def test_arn_condition_without_possible_arns_is_never_met():
     for operator, values, expected in (
         ("ArnLike", ("web", "b"), True),
         ("ForAnyValue:ArnEquals", ("web",), True),
@@ -399,7 +399,7 @@ def test_values_are_certain_only_if_no_other_value_meets_condition():
     assert certain_values(every, ARN_KEY) == []
 
 
-def test_value_is_certain_if_another_condition_requires_key():
+def test_value_is_certain_if_another_condition_requires_the_key():
     wanted = [Condition("StringLike", KEY, ("w*",))]
     for operator in ("ForAllValues:StringEquals", "StringEqualsIfExists"):
         have = Condition(operator, KEY, ("web",))
@@ -413,7 +413,7 @@ def test_condition_implies_another_only_if_certain():
         assert is_implied([Condition(*ours)], [Condition(*theirs)]) == expected, (ours, theirs)
 
 
-def test_quantifier_changes_nothing_only_for_key_with_one_value():
+def test_quantifier_is_redundant_only_for_single_valued_keys():
     for key, expected in (
         ("aws:SourceAccount", True),
         ("aws:ResourceAccount", True),

@@ -1,4 +1,4 @@
-"""guardrails/iam/evaluation: whether a statement applies to a request."""
+"""Tests `guardrails/iam/evaluation.py` with resource variables and principals of resource policies."""
 
 import json
 from typing import Final
@@ -51,7 +51,7 @@ def test_variable_before_the_fifth_colon_of_a_resource_matches_nothing(resource:
         ("*", Grantee.EVERYBODY),
     ],
 )
-def test_principal_of_a_resource_policy_includes_the_role(principal: str, kind: Grantee | None):
+def test_resource_policy_principal_determines_kind_of_grantee(principal: str, kind: Grantee | None):
     statement = {"Effect": "Allow", "Principal": {"AWS": principal}, "Action": "*", "Resource": "*"}
     document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     (read,) = read_document(document, DocumentKind.RESOURCE).statements

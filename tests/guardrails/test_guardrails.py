@@ -1,7 +1,7 @@
-"""guardrails/rules, connector_grants, declared_roles, __main__: the policy pack without the engine.
+"""Tests `guardrails/rules.py`, `connector_grants.py`, `declared_roles.py`, and `__main__.py`.
 
-The resources use the proxies of Pulumi's policy SDK, which are neither lists nor dictionaries, and which
-raise an exception for an unknown value.
+The engine does not run. The resources use proxies from Pulumi's policy SDK, which are neither lists nor
+dictionaries and raise an exception for an unknown value.
 """
 
 import json
@@ -44,7 +44,7 @@ CUSTOMER_MANAGED: Final = f"arn:aws:iam::{ACCOUNT}:policy/own"
 
 
 class Declaration(PolicyResource):
-    """A resource, and the properties that the program sets."""
+    """A resource with the names of the properties that the program sets."""
 
     set_by_program: Sequence[str] = ()
 
@@ -54,8 +54,8 @@ def resource(
 ) -> Declaration:
     """Return a resource as the SDK passes it to a stack policy.
 
-    The provider reports the properties that are only `observed`; the program does not set them. A
-    reference is a property whose value comes from other resources.
+    The provider reports the `observed` properties, which the program does not set. A reference is a
+    property whose value comes from other resources.
     """
     declaration = Declaration(
         resource_type=f"aws:iam/{kind[0].lower()}{kind[1:]}:{kind}",
@@ -81,7 +81,7 @@ def role(document: Any = TRUST, urn: str = "role", **others: Any) -> Declaration
 
 
 def role_policy(document: Any = POLICY, of: Any = NAME, name: str = "connector") -> Declaration:
-    """Return a role's policy; the role is a name, or a resource whose name is unknown."""
+    """Return an inline policy for the role, which is a name or a resource whose name is unknown."""
     props = {"name": name, "policy": text(document), "role": of if isinstance(of, str) else UNKNOWN}
     references = {} if isinstance(of, str) else {"role": [of]}
     return resource("RolePolicy", f"policy-{name}", props, **references)
@@ -136,7 +136,7 @@ def findings(*resources: Declaration) -> dict[str, list[Finding]]:
 # Findings.
 
 
-def test_role_is_reported_by_exactly_expected_rules():
+def test_each_role_violates_exactly_the_expected_rules():
     for name, (policies, expected) in {**TOO_WIDE, **RIGHT}.items():
         assert set(findings(*declared(policies))) == expected, name
         advisory = {rule.name for rule in RULES if rule.advisory} & expected
@@ -151,7 +151,7 @@ def passing(arn: str | list[str], condition: Any = TO_SERVICE) -> Document:
     return extended(Action="iam:PassRole", Resource=arn, Condition=condition)
 
 
-def test_role_may_pass_only_itself_and_only_to_amazon_q():
+def test_role_can_pass_only_itself_and_only_to_amazon_q():
     assert findings(role(), role_policy(passing(PASSED))) == {}
     assert findings(role(path="/"), role_policy(passing([PASSED]))) == {}
     with_path = PASSED.replace(NAME, f"a/b/{NAME}")
@@ -170,11 +170,11 @@ def test_role_may_pass_only_itself_and_only_to_amazon_q():
         assert set(findings(role(), role_policy(document))) == {"excess"}, document
 
 
-def test_passed_arn_is_excess_if_role_name_or_path_is_unknown():
+def test_passed_arn_is_reported_if_role_name_or_path_is_unknown():
     for its_role in (role(name=UNKNOWN), role(path=UNKNOWN)):
         (finding,) = findings(its_role, role_policy(passing(PASSED), its_role))["excess"]
         assert finding.expected == f"arn:aws:iam::{ACCOUNT}:role/ROLE"
-        # A policy that contains the role's name is also unknown.
+        # A policy that contains the role's unknown name is itself unknown, and is not reported.
         assert findings(its_role, role_policy(UNKNOWN, its_role)) == {}
 
 
@@ -240,7 +240,7 @@ def test_guardrail_constants_equal_component_constants():
     assert LISTED_NAMES == formats.LISTED_NAMES
 
 
-# Where policies are declared.
+# Declarations of policies.
 
 
 def test_unknown_list_item_does_not_hide_other_items():
@@ -307,7 +307,7 @@ def test_managed_policy_is_found_by_reference_or_by_arn():
     assert set(findings(role(managedPolicyArns=[CUSTOMER_MANAGED]), managed)) == {"secret"}
 
 
-def test_policy_belongs_only_to_role_that_it_names():
+def test_policy_applies_only_to_its_role():
     assert findings(role(name="qbusiness-other"), role_policy(ANY_SECRET)) == {}
     first, second = role(urn="first", name="qbusiness-1"), role(urn="second", name="qbusiness-2")
     # The policy depends on both roles, because its role's name was chosen from their names.
@@ -316,7 +316,7 @@ def test_policy_belongs_only_to_role_that_it_names():
     chosen = resource("RolePolicy", "policy", props, role=[chooser, first, second])
     names = [role.name for role in find_roles([first, second, chosen], {}) if role.policies]
     assert names == ["qbusiness-2"]
-    # The reference also decides between namesakes in different accounts; case does not matter.
+    # A reference also distinguishes roles with equal names in different accounts; case is ignored.
     function = role(trust(Principal={"Service": "lambda.amazonaws.com"}), urn="lambda")
     props = {"name": "p", "policy": text(ANY_SECRET), "role": NAME.upper()}
     both = [role(), function]
@@ -327,14 +327,14 @@ def test_policy_belongs_only_to_role_that_it_names():
 
 
 def provided(declaration: Declaration, *accounts: str, region: str = REGION) -> Declaration:
-    """Return a resource with a provider that allows some accounts, as the engine passes it."""
+    """Return the resource with a provider that allows these accounts, as the engine passes it."""
     props = {"allowedAccountIds": json.dumps(accounts), "region": region}
     urn = f"urn:{accounts}-{region}"
     declaration.provider = PolicyProviderResource("pulumi:providers:aws", props, urn, "provider")
     return declaration
 
 
-def test_named_role_is_in_account_of_policys_provider():
+def test_role_name_refers_to_account_of_policy_provider():
     def roles_with_policies(region: str) -> list[str]:
         own = provided(role(urn="own"), ACCOUNT)
         other = provided(role(urn="other"), OTHER_ACCOUNT)
@@ -346,7 +346,7 @@ def test_named_role_is_in_account_of_policys_provider():
     assert roles_with_policies("eu-west-1") == ["urn:own", "urn:other"]
 
 
-def test_trust_policy_names_account_of_role():
+def test_trust_policy_must_specify_account_of_role():
     def wrong(arn: str, *accounts: str) -> set[str]:
         its_role = provided(role(arn=arn), *accounts)
         return set(findings(its_role))
@@ -364,7 +364,7 @@ def test_trust_policy_names_account_of_role():
 
 
 def observed(**props: Any) -> Declaration:
-    """Return a role after an import, refresh, or update: the provider reports all of its policies."""
+    """Return a role after an import, refresh, or update, when the provider reports all its policies."""
     its = {"assumeRolePolicy": text(TRUST), "name": NAME, **props}
     return resource("Role", "role", its, observed=("inlinePolicies", "managedPolicyArns"))
 
@@ -373,12 +373,12 @@ def test_policy_both_declared_and_observed_counts_once():
     long = extended(Action="ec2:DescribeVpcs", Resource="*", Sid="x" * (MAXIMUM_INLINE_SIZE // 2))
     inline = [{"name": "connector", "policy": text(long)}]
     assert findings(observed(inlinePolicies=inline), role_policy(long)) == {}
-    # The same is true if the program also declares a policy inside the role.
+    # A policy that the program also declares inside the role counts once, too.
     other = {"name": "other", "policy": golden("minimal-role-policy")}
     assert findings(role(inlinePolicies=[*inline, other]), role_policy(long)) == {}
 
 
-def test_policy_inside_role_is_checked_despite_namesake():
+def test_inline_policies_are_checked_despite_policy_of_same_name():
     inline = [{"name": "connector", "policy": text(ANY_SECRET)}]
     assert set(findings(role(inlinePolicies=inline), role_policy())) == {"secret"}
 
@@ -434,7 +434,7 @@ def test_undeclared_policy_counts_toward_quota_unless_removed():
     assert set(findings(its_role, role_policy(), exclusive_policies("connector"))) == {"undeclared"}
 
 
-def test_role_has_at_most_twenty_attached_policies():
+def test_role_can_have_at_most_twenty_attached_policies():
     arns = [f"{CUSTOMER_MANAGED}-{index}" for index in range(19)]
     of_stack = managed_policy(arn=UNKNOWN)
     its = [of_stack, attachment(UNKNOWN, policyArn=[of_stack])]
@@ -445,7 +445,7 @@ def test_role_has_at_most_twenty_attached_policies():
     assert "quotas" not in findings(full, *its, exclusive_attachments())
 
 
-# Which roles are checked, and malformed documents.
+# The selection of roles, and malformed documents.
 
 
 def test_role_that_amazon_q_cannot_assume_is_ignored():
@@ -459,7 +459,7 @@ def test_role_that_amazon_q_cannot_assume_is_ignored():
     assert findings(role("no document"), resource("Bucket", "bucket", {})) == {}
 
 
-def test_role_is_checked_for_any_statement_that_names_amazon_q():
+def test_role_is_checked_if_any_statement_trusts_amazon_q():
     others = trust(Sid="Other", Principal={"Service": "ec2.amazonaws.com"})["Statement"]
     both = {**TRUST, "Statement": [*others, *trust(Action="sts:TagSession")["Statement"]]}
     found = findings(role(both), role_policy(ANY_SECRET))
@@ -467,7 +467,7 @@ def test_role_is_checked_for_any_statement_that_names_amazon_q():
     assert len(found["trust-service-alone"]) == 2
 
 
-def test_q_business_actions_reveal_role_with_unknown_trust():
+def test_role_with_unknown_trust_is_checked_if_it_allows_q_business_actions():
     its_role = role(UNKNOWN)
     assert set(findings(its_role, role_policy(ANY_SECRET, its_role))) == {"secret"}
     any_case = extended(Action="QBusiness:*", Resource="*")
@@ -482,11 +482,11 @@ def test_q_business_actions_reveal_role_with_unknown_trust():
 STATEMENT: Final[Document] = {"Effect": "Allow", "Action": "a:b", "Resource": "*"}
 MALFORMED: Final[Mapping[str, Any]] = {
     "no JSON": "no document",
-    "an element twice": '{"Statement": [], "Statement": []}',
+    "a duplicate element": '{"Statement": [], "Statement": []}',
     "a list": [],
     "no statement": {"Version": "2012-10-17"},
     "another version": {"Version": "2012-10-18", "Statement": STATEMENT},
-    "a Sid twice": {"Statement": [STATEMENT, *[{**STATEMENT, "Sid": "Read"}] * 2]},
+    "a duplicate Sid": {"Statement": [STATEMENT, *[{**STATEMENT, "Sid": "Read"}] * 2]},
     "null": {"Statement": [None]},
     "no resource": {"Statement": [{"Effect": "Allow", "Action": "a:b"}]},
     **{
@@ -512,7 +512,7 @@ MALFORMED: Final[Mapping[str, Any]] = {
 def test_malformed_document_of_amazon_q_role_is_reported():
     for name, document in MALFORMED.items():
         assert set(findings(role(), role_policy(document))) == {"readable"}, name
-        # This trust policy names no service, but the role policy allows Amazon Q Business actions.
+        # This trust policy contains no service, but the role policy allows Amazon Q Business actions.
         assert set(findings(role(document), role_policy())) == {"readable"}, name
         assert findings(role(document)) == {}, name
 
@@ -538,7 +538,7 @@ def test_role_name_must_be_one_that_the_console_lists():
 
 
 def sized(size: int, document: Document = POLICY) -> str:
-    """Return a document with this many characters besides whitespace; many of them are not ASCII."""
+    """Return a document of this size, excluding whitespace; many of its characters are not ASCII."""
     others = len(json.dumps({**document, "Id": ""}, separators=(",", ":")))
     return json.dumps({**document, "Id": "é" * (size - others)}, indent=1, ensure_ascii=False)
 
@@ -559,7 +559,7 @@ def test_document_sizes_are_checked(extra: int, reported: set[str]):
     assert set(findings(role(sized(2_048 + extra, TRUST)), longest)) == reported
 
 
-# The pack.
+# The pack's configuration.
 
 
 def test_quota_for_attached_policies_is_configurable():
@@ -573,13 +573,13 @@ def test_quota_for_attached_policies_is_configurable():
     assert message.startswith("the role has 11 attached policies\nexpected: at most 10, IAM's quota\n")
 
 
-# The text of every finding.
+# The messages of all findings.
 
 
 def test_findings_match_golden_file(assert_golden: Callable[[Path, str], None]):
-    """Compare each text of a finding and each advice once, with the first role that has it."""
+    """Compare each message and remedy once, with the first role for which it is reported."""
     tags = policy("AllowsAmazonQToCreateTags", Condition=None)
-    # Violations of one statement, and of statements with and without a Sid.
+    # Several violations by one statement, and violations by statements with and without a Sid.
     several_violations = [
         *tags["Statement"],
         {"Effect": "Allow", "Action": ["iam:GetRole", "s3:PutObject"], "Resource": "*"},

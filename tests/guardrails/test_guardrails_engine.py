@@ -1,4 +1,4 @@
-"""guardrails/__main__: on the engine, the pack stops roles that allow too much before creation."""
+"""Tests `guardrails/__main__.py` on the engine."""
 
 import json
 import re
@@ -74,7 +74,7 @@ role = aws.iam.Role(
 policy = json.dumps({"Version": "2012-10-17", "Statement": statements})
 aws.iam.RolePolicy("policy", role=role.name, policy=policy)
 """
-"""A role like the ones in many templates."""
+"""A role like those in many templates."""
 
 
 def program(roles: Mapping[str, Declared]) -> str:
@@ -86,7 +86,7 @@ def program(roles: Mapping[str, Declared]) -> str:
 
 @pytest.fixture(scope="session")
 def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Copy the pack to a different directory, and link the tests' packages to it."""
+    """Copy the pack to a different directory, and link its `venv` to the project's."""
     copy = tmp_path_factory.mktemp("guardrails") / "pack"  # a short path, which Pulumi shows in full
     shutil.copytree(PROJECT / "guardrails", copy, ignore=shutil.ignore_patterns("venv", "__pycache__"))
     (copy / "venv").symlink_to(PROJECT / "venv")
@@ -99,7 +99,7 @@ def up(stack: Stack, pack: Path, *options: str) -> tuple[int, str]:
 
 
 def rules(stack: Stack, level: str) -> dict[str, set[str]]:
-    """Return the rules that the last operation reported, by role, except those with an exception."""
+    """Return the rules violated in the last operation, by role, without violations with exceptions."""
     found: dict[str, set[str]] = defaultdict(set)
     for event in map(json.loads, (stack.directory / "events.json").read_text().splitlines()):
         violation = event.get("policyEvent", {})
@@ -109,10 +109,10 @@ def rules(stack: Stack, level: str) -> dict[str, set[str]]:
     return found
 
 
-def test_each_rule_stops_roles_before_creation(
+def test_each_mandatory_rule_prevents_role_creation(
     new_stack: NewStack, aws: Aws, pack: Path, tmp_path: Path
 ):
-    # The first role that each mandatory rule stops, and the roles with managed policies.
+    # The first role that violates each mandatory rule, and all roles with managed policies.
     mandatory = {rule.name for rule in RULES if not rule.advisory}
     first = {next(name for name, it in TOO_WIDE.items() if rule in it[1]) for rule in mandatory}
     roles = {
@@ -135,7 +135,7 @@ def test_each_rule_stops_roles_before_creation(
     assert text.count("  fix: ") == text.count("[mandatory]")
     assert (aws.roles(), stack.resources()) == ([], [])
 
-    # The page: levels and exceptions, and the report on an example.
+    # The levels and exceptions on the page, and the page's report on an example.
     pair = {"role": Declared(policy=ANY_SECRET), "other": Declared(trust(Condition=None), ANY_SECRET)}
     stack.write_program(program(pair))
     (configuration,) = blocks("json", PAGE.read_text())
@@ -153,7 +153,7 @@ def test_each_rule_stops_roles_before_creation(
     stack.write_program(EXAMPLE)
     preview = stack.preview("--policy-pack", str(pack), check=False)
     assert preview.exit_code != 0
-    # The pack's directory, the project, and the stack have different names here.
+    # In this test, the pack's directory, the project, and the stack have different names.
     names = {str(pack): "guardrails", stack.name: "dev", PROJECT_NAME: "PROJECT"}
     shown = preview.text[preview.text.index("Policies:") :]
     for name, on_page in names.items():
@@ -165,7 +165,7 @@ def test_each_rule_stops_roles_before_creation(
     assert shown.count("[mandatory]") == 4
 
 
-def test_roles_are_imported_and_late_values_are_checked(new_stack: NewStack, aws: Aws, pack: Path):
+def test_imports_pass_but_unknown_values_are_checked(new_stack: NewStack, aws: Aws, pack: Path):
     for name in ("qbusiness-shared", "qbusiness-owned"):
         aws.iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(TRUST))
         document = json.dumps(ANY_SECRET)
@@ -178,7 +178,7 @@ def test_roles_are_imported_and_late_values_are_checked(new_stack: NewStack, aws
     assert "console" in aws.role_policies("qbusiness-shared")
     assert "console" not in aws.role_policies("qbusiness-owned")
 
-    # As the page says, values that the preview does not know are checked after creation.
+    # As documented, values that are unknown in a preview are checked after creation.
     unknown = PROGRAM.replace(
         'document = declared["policy"]',
         'other = aws.iam.Policy("other", policy=declared["policy"])\n'
@@ -192,7 +192,7 @@ def test_roles_are_imported_and_late_values_are_checked(new_stack: NewStack, aws
     assert "qbusiness-1" in aws.roles()
 
 
-def test_own_stack_passes_until_policies_are_added(
+def test_stack_of_the_component_passes_until_policies_change(
     new_stack: NewStack, aws: Aws, pack: Path, tmp_path: Path
 ):
     stack = new_stack({**REQUIRED, "ingestScope": "index"})
@@ -215,7 +215,7 @@ def test_own_stack_passes_until_policies_are_added(
         done = stack.run("policy", "analyze", "--policy-pack", str(pack), *source, check=False)
         return done.returncode, re.findall(r"- \[(.*?)\]  (\S+)", done.stdout)
 
-    # The state contains only the values that an update or a refresh has read.
+    # The state contains only values from updates and refreshes.
     stack.configure(REQUIRED)
     aws.iam.put_role_policy(RoleName=role, PolicyName=own, PolicyDocument=widened)
     assert analyze("--stack", stack.name) == (0, [])
@@ -227,7 +227,7 @@ def test_own_stack_passes_until_policies_are_added(
     stack.run("stack", "export", "--stack", stack.name, "--file", str(file))
     assert analyze("--file", str(file)) == (exit_code, found)
 
-    # The page: a policy of the program that an exclusive resource would remove.
+    # An exclusive resource would remove the policy that the page adds.
     page = PROJECT / "docs" / "own-project.md"
     (declaration,) = blocks("python", prose("Use the component in your own program", page))
     section = prose("Add a policy of your own", page)

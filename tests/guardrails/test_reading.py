@@ -1,6 +1,6 @@
-"""guardrails/iam/decisions, evaluation: compared with the policy simulator.
+"""Tests `guardrails/iam/decisions.py` and `evaluation.py` against the policy simulator.
 
-The simulator differs from IAM's documentation in three cases, which are left out: dates in seconds,
+The simulator differs from IAM's documentation in three cases, which the tests omit: dates in seconds,
 addresses compared with ranges of the other IP version, and variables without a value in a condition
 with a negated operator.
 """
@@ -138,7 +138,7 @@ def read(document: Document, kind: Kind = Kind.IDENTITY) -> Policy:
 
 @pytest.mark.parametrize("kind", [Kind.IDENTITY, Kind.RESOURCE])
 def test_evaluator_agrees_with_simulator(kind: Kind):
-    """Compare decisions on role policies and key policies; at least half of them must be known."""
+    """Compare decisions on role policies or key policies; at least half of them must be certain."""
     of_key = kind is Kind.RESOURCE
     action, resource = ("kms:Decrypt", KEY) if of_key else (ACTION, OBJECT)
     random = Random(0)  # noqa: S311 not for cryptography

@@ -1,4 +1,4 @@
-"""plugin/__main__: the package for other languages deploys the same roles and reports the same errors.
+"""Tests `plugin/__main__.py`, the package for other languages.
 
 Programs are compiled against the schema, so a breaking change to the schema breaks them.
 """

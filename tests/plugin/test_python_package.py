@@ -1,4 +1,4 @@
-"""setup.py, pyproject.toml: the Python package, for programs and for the plugin."""
+"""Tests `setup.py` and `pyproject.toml`: the Python package, for programs and for the plugin."""
 
 import json
 import os

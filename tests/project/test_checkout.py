@@ -1,4 +1,4 @@
-"""install.py, Makefile, sandbox/__main__, console, engine: installation and commands in a checkout."""
+"""Tests `install.py`, `sandbox/__main__.py`, `console.py`, and `engine.py` in a checkout."""
 
 import ensurepip
 import json

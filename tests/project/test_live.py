@@ -1,4 +1,4 @@
-"""tests/live: the transcript of a run against the sandbox, and the resources that the run leaves."""
+"""Tests `tests/live.py`: a run's transcript in the sandbox, and the resources that it leaves."""
 
 import fnmatch
 import json

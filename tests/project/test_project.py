@@ -1,4 +1,4 @@
-"""Pulumi.yaml: consistency with the project's other files."""
+"""Tests the consistency of `Pulumi.yaml` with the project's other files."""
 
 import re
 from pathlib import Path
@@ -61,7 +61,7 @@ def test_example_configuration_with_kms_key_and_vpc_is_valid(monkeypatch: pytest
 
 
 def named_by(path: Path) -> set[str]:
-    """Return the modules that a test module lists in its first line, such as `pages/markdown, version:`.
+    """Return the modules that the first line of a test module lists.
 
     A module without a folder is in the folder of the module before it.
     """

@@ -1,4 +1,4 @@
-"""Test the GitHub workflow files and run their commands without GitHub."""
+"""Tests the GitHub workflow files and runs their commands without GitHub."""
 
 import json
 import operator

@@ -38,11 +38,11 @@ def project(world: World) -> None:
 
 @pytest.fixture
 def deployed(world: World) -> None:
-    """Add the stack `dev` to the account, with nothing wrong."""
+    """Add a healthy stack `dev` to the account."""
     world.deploy()
 
 
 @pytest.fixture
 def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let plans be applied without waiting for AWS."""
+    """Apply plans without waiting for AWS."""
     monkeypatch.setattr("roles.changes.time.sleep", int)

@@ -1,4 +1,4 @@
-"""roles/syncs: audit and check accept the roles on AWS's pages, although the pages disagree."""
+"""Tests `roles/syncs.py` with roles from AWS's pages, which contradict one another."""
 
 import json
 from typing import Any, Final
@@ -24,14 +24,14 @@ INDEX_ALONE: Final = (
     *("webcrawler", "smartsheet", "googledrive-v2", "onedrive-new"),
     *("s3-v1", "s3-v2"),
 )
-"""The connectors whose pages grant ingestion on the index alone."""
+"""The connectors whose pages allow ingestion only on the index."""
 CONSOLE_ROLES: Final = f"arn:aws:iam::{ACCOUNT}:role/QBusiness-DataSource-*"
 THROUGH_SECRETS_MANAGER: Final = {"StringLike": {"kms:ViaService": "secretsmanager.*.amazonaws.com"}}
 CHECK: Final = ("check", "--application", APPLICATION_ID, "--data-source-id", DATA_SOURCE_ID)
 
 
 def page_policy(facts: Facts, *, key: bool) -> str:
-    """Return the role policy of a connector's page, with everything that the page mentions."""
+    """Return the role policy on a connector's page with the statements for all of its resources."""
     is_source = facts.bucket == "required"
     text = golden("s3-v1-role-policy" if is_source else "confluence-server-role-policy")
     statements: list[dict[str, Any]] = json.loads(text.replace(OTHER_ACCOUNT, ACCOUNT))["Statement"]
@@ -62,7 +62,7 @@ def page_policy(facts: Facts, *, key: bool) -> str:
 
 
 def add(world: World, facts: Facts, *, key: bool) -> None:
-    """Add a data source that uses exactly the resources that its page's role allows."""
+    """Add a data source that uses exactly the resources that the role on its page allows."""
     types = facts.types.split(",")
     configuration: dict[str, Any] = {"type": types[-1 if facts.vpc == "earlier" else 0]}
     configuration |= {"secretArn": SECRET_ARN} if facts.secret != "no" else {}
@@ -77,12 +77,12 @@ def add(world: World, facts: Facts, *, key: bool) -> None:
 
 
 def shape(facts: Facts) -> tuple[object, ...]:
-    """Return the properties that distinguish the policy on a connector's page from the others."""
+    """Return the facts on which the role policy on a connector's page depends."""
     return facts.secret, facts.bucket, facts.vpc, "," in facts.types, facts.name in INDEX_ALONE
 
 
 @pytest.mark.parametrize("name", {shape(facts): name for name, facts in FACTS.items()}.values())
-def test_role_of_each_kind_of_page_is_accepted(world: World, name: str):
+def test_role_from_each_kind_of_aws_page_is_accepted(world: World, name: str):
     facts = FACTS[name]
     add(world, facts, key=facts.secret != "no")
     world.patch.setenv("AWS_DEFAULT_REGION", REGION)

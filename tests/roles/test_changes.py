@@ -1,4 +1,4 @@
-"""roles/changes: plans are confirmed, applied, and read back; what is somebody else's stays."""
+"""Tests `roles/changes.py` through `qbusiness-roles assign`."""
 
 import ast
 import json
@@ -67,7 +67,7 @@ def unfinished(world: World) -> list[str]:
 
 
 def answer(world: World, text: str, before: Callable[[], object] = dict) -> None:
-    """Answer the question on a terminal, after something else has happened."""
+    """Answer the confirmation prompt after calling `before`."""
     world.patch.setattr("roles.output.Output.can_ask", True)
 
     def said() -> str:
@@ -96,7 +96,7 @@ def test_plan_is_applied_only_after_confirmation(world: World):
     assert_only_role_changed(world, before)
 
 
-def test_json_never_asks(world: World):
+def test_json_output_never_prompts(world: World):
     add_old(world)
     answer(world, "y")
     said = world.assign(PAIR, "--json")
@@ -104,7 +104,7 @@ def test_json_never_asks(world: World):
     assert world.assign(PAIR, "--json", "--yes").json["done"] == [True]
 
 
-def test_change_while_user_is_asked_stops_the_plan(world: World):
+def test_change_during_confirmation_stops_the_plan(world: World):
     add_old(world)
     answer(world, "y", lambda: world.server.data_source().update(description="new"))
     said = world.assign(PAIR)
@@ -113,7 +113,7 @@ def test_change_while_user_is_asked_stops_the_plan(world: World):
     assert '\n    + "description": "new",\n' in said.err
 
 
-def test_saved_plan_is_applied_by_somebody_else(world: World):
+def test_saved_plan_can_be_applied_without_pulumi(world: World):
     before = add_old(world)
     said = world.assign(PAIR, "--save", "plan.json")
     assert (said.code, world.server.data_source()) == (0, before)
@@ -132,7 +132,7 @@ def test_saved_plan_is_applied_by_somebody_else(world: World):
     assert updates(world) == 0
 
 
-def test_saved_plan_is_rejected_if_account_has_changed(world: World):
+def test_saved_plan_is_rejected_if_aws_has_changed(world: World):
     add_old(world)
     world.assign(PAIR, "--save", "plan.json")
     world.server.data_source()["roleArn"] = WIKI_ROLE
@@ -144,7 +144,7 @@ def test_saved_plan_is_rejected_if_account_has_changed(world: World):
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"roles": [{"x": 1}], "dataSources": []}'])
-def test_other_file_is_rejected_in_one_line(world: World, text: str):
+def test_file_that_is_not_a_plan_or_journal_is_rejected(world: World, text: str):
     world.path("plan.json").write_text(text)
     for option in ("--apply", "--undo"):
         line = world.run("assign", option, "plan.json").rejection
@@ -152,7 +152,7 @@ def test_other_file_is_rejected_in_one_line(world: World, text: str):
     assert "missing.json: No such file" in world.run("assign", "--undo", "missing.json").err
 
 
-def test_plan_is_rejected_with_credentials_of_another_account(world: World):
+def test_plan_is_rejected_with_credentials_for_another_account(world: World):
     add_old(world)
     world.assign(PAIR, "--save", "plan.json")
     world.server.answers["sts:GetCallerIdentity"] = {
@@ -169,19 +169,19 @@ def test_plan_is_rejected_with_credentials_of_another_account(world: World):
 # One data source.
 
 
-def test_going_back_needs_no_policies_and_no_list_of_next_steps(world: World):
+def test_undo_needs_neither_policies_nor_next_steps(world: World):
     before = add_old(world)
     assert world.assign(PAIR, "--yes").code == 0
     path = world.path(journal(world))
     saved = json.loads(path.read_text())
-    del saved["nextSteps"]  # earlier versions didn't write it
+    del saved["nextSteps"]  # earlier versions didn't write this entry
     path.write_text(json.dumps(saved))
     world.reject("iam:ListRolePolicies")
     assert world.run("assign", "--undo", path.name, "--yes").code == 0
     assert_only_role_changed(world, before, OLD_ROLE)
 
 
-def test_all_properties_are_kept_even_if_update_drops_omitted_ones(world: World):
+def test_all_properties_are_kept_even_if_updates_remove_omitted_properties(world: World):
     before = add_old(world, **EVERYTHING)
     world.server.qbusiness.keeps_omitted = False
     assert world.assign(PAIR, "--yes").code == 0
@@ -193,7 +193,7 @@ def test_all_properties_are_kept_even_if_update_drops_omitted_ones(world: World)
     assert "already has the role of aem-connector\nNothing to change.\n" in said.out
 
 
-def test_property_that_sdk_does_not_know_stops_the_plan(world: World):
+def test_property_unknown_to_the_sdk_stops_the_plan(world: World):
     add_old(world)
 
     def add(body: bytes) -> bytes:
@@ -205,7 +205,7 @@ def test_property_that_sdk_does_not_know_stops_the_plan(world: World):
     assert f"{LABEL}: this version of boto3 lacks vpcConfiguration.newer, newProperty, " in line
 
 
-def test_update_in_progress_is_awaited(world: World):
+def test_command_waits_for_update_in_progress(world: World):
     before = add_old(world)
     reads: list[bytes] = []
 
@@ -245,7 +245,7 @@ def fail(source: dict[str, Any]) -> None:
         (fail, '+ "status": "FAILED no",'),
     ],
 )
-def test_update_with_another_effect_is_undone(
+def test_update_with_an_unplanned_effect_is_undone(
     world: World, happen: Callable[[dict[str, Any]], None], line: str
 ):
     before = add_old(world)
@@ -277,7 +277,7 @@ def test_data_source_that_is_deleted_during_its_update_is_reported(world: World)
     assert not unfinished(world)
 
 
-def test_property_that_somebody_else_sets_meanwhile_is_not_undone(world: World):
+def test_property_set_by_somebody_else_during_update_is_not_undone(world: World):
     add_old(world)
     on_update(world, lambda source: source.update(description="ours"))
     said = world.assign(PAIR, "--yes")
@@ -293,7 +293,7 @@ def test_property_that_somebody_else_sets_meanwhile_is_not_undone(world: World):
 
 
 @pytest.mark.parametrize("is_deleted", [True, False])
-def test_without_earlier_role_nothing_is_undone(world: World, *, is_deleted: bool):
+def test_update_is_not_undone_without_an_earlier_role(world: World, *, is_deleted: bool):
     source = world.add_data_source(description="Ours", roleArn=f"{OLD_ROLE}-deleted")
     if not is_deleted:
         del source["roleArn"]
@@ -314,14 +314,14 @@ def test_rejected_update_changes_nothing(world: World):
     assert not unfinished(world)
 
 
-def test_update_that_worked_despite_an_error_counts(world: World):
+def test_applied_update_succeeds_despite_invalid_response(world: World):
     before = add_old(world)
     world.server.spoil["qbusiness:UpdateDataSource"] = lambda _: b"cut"
     assert world.assign(PAIR, "--yes").code == 0
     assert_only_role_changed(world, before)
 
 
-def test_failure_does_not_stop_the_next_data_source(world: World):
+def test_failure_does_not_stop_the_next_update(world: World):
     deploy_two(world)
     world.role("old")
     world.add_data_source(roleArn=OLD_ROLE)
@@ -336,12 +336,12 @@ def test_failure_does_not_stop_the_next_data_source(world: World):
 
 
 def interrupted(world: World, number: int) -> Output:
-    """Assign the role, and interrupt the command after this call since its journal exists."""
+    """Assign the role, and interrupt the command this many calls after it has written its journal."""
     with world.interrupted(number, lambda _: bool(unfinished(world))):
         return world.assign(PAIR, "--yes")
 
 
-def test_same_command_completes_a_run_that_was_interrupted_after_any_call(world: World):
+def test_same_command_completes_a_run_interrupted_after_any_call(world: World):
     before, number = add_old(world), 0
     for number in range(1, 20):
         world.server.data_source().update(before)
@@ -357,7 +357,7 @@ def test_same_command_completes_a_run_that_was_interrupted_after_any_call(world:
 
 
 @pytest.mark.parametrize("is_sent", [True, False])
-def test_change_by_somebody_else_after_an_interruption_stays(world: World, *, is_sent: bool):
+def test_second_run_keeps_changes_made_after_an_interruption(world: World, *, is_sent: bool):
     add_old(world)
     interrupted(world, 3 if is_sent else 1)
     assert (world.server.data_source()["roleArn"] == ROLE_ARN) is is_sent
@@ -369,7 +369,7 @@ def test_change_by_somebody_else_after_an_interruption_stays(world: World, *, is
     assert ((said.code, shown in said.out)) == ((1, True) if is_sent else (0, False))
 
 
-def test_outage_in_the_middle_is_completed_by_second_run(world: World):
+def test_second_run_completes_a_run_stopped_by_an_outage(world: World):
     before = add_old(world)
     on_update(world, lambda _: world.reject("qbusiness:GetDataSource"))
     said = world.assign(PAIR, "--yes")
@@ -381,7 +381,7 @@ def test_outage_in_the_middle_is_completed_by_second_run(world: World):
 
 
 def start(world: World) -> subprocess.Popen[str]:
-    """Start the command in a process of its own, and wait until it has sent an update."""
+    """Start the command in a separate process, and wait until it has sent an update."""
     on_update(world, lambda _: world.path("sent").touch())
     process = subprocess.Popen(
         [sys.executable, "-m", "roles", "assign", "--stack", "dev", PAIR, "--yes"],
@@ -399,9 +399,9 @@ def start(world: World) -> subprocess.Popen[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL])
-def test_signal_is_survived(world: World, stop: signal.Signals):
+def test_second_run_completes_a_run_stopped_by_a_signal(world: World, stop: signal.Signals):
     before = add_old(world)
-    world.assign(PAIR)  # writes the state of the stack
+    world.assign(PAIR)  # writes the stack's state for the process
     with start(world) as process:
         process.send_signal(stop)
         process.communicate()
@@ -410,18 +410,18 @@ def test_signal_is_survived(world: World, stop: signal.Signals):
     assert_only_role_changed(world, before)
 
 
-def test_of_two_runs_the_second_is_rejected(world: World):
+def test_second_concurrent_run_is_rejected(world: World):
     add_old(world)
     with changes.locked():
         line = world.assign(PAIR, "--yes").rejection
     assert line == "assign: another command is running in this directory: wait until it ends"
 
 
-# The way back.
+# Undo.
 
 
 def assigned(world: World, **more: Any) -> dict[str, Any]:
-    """Assign the role, and return the earlier properties."""
+    """Assign the role, and return the data source's earlier properties."""
     before = add_old(world, **more)
     assert world.assign(PAIR, "--yes").code == 0
     return before
@@ -431,7 +431,7 @@ def undo(world: World, *options: str) -> Any:
     return world.run("assign", "--undo", journal(world), *options)
 
 
-def test_undo_gives_the_earlier_role_back_and_keeps_later_changes(world: World):
+def test_undo_restores_the_earlier_role_and_keeps_later_changes(world: World):
     before = assigned(world)
     world.server.data_source()["description"] = "new"
     said = undo(world)
@@ -443,7 +443,7 @@ def test_undo_gives_the_earlier_role_back_and_keeps_later_changes(world: World):
     assert_only_role_changed(world, {**before, "description": "new"}, OLD_ROLE)
 
 
-def test_undo_leaves_data_source_with_another_role_alone(world: World):
+def test_undo_does_not_change_data_source_with_another_role(world: World):
     assigned(world)
     world.server.data_source()["roleArn"] = WIKI_ROLE
     said = undo(world, "--yes")
@@ -480,7 +480,7 @@ def test_undo_needs_the_earlier_role(world: World, then: str, because: str):
 _READING: Final = ("get_", "list_", "describe_", "simulate_")
 
 
-def test_only_listed_actions_change_anything():
+def test_program_changes_aws_only_through_listed_actions():
     written: set[str] = set()
     for path in (PROJECT / "roles").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
@@ -494,12 +494,12 @@ def test_only_listed_actions_change_anything():
                 written.add(action(text.title().replace("_", "")))
             elif name in ("_call", "_list") and isinstance(text, str):
                 assert text.startswith(_READING) or text == "assume_role"
-            # Only the module that makes all calls uses clients.
+            # Only the module that sends all requests to AWS creates clients.
             assert name != "client" or path.name == "account.py"
     assert written == {name for names in CHANGES.values() for name in names}
 
 
-def test_calls_name_the_tool_and_its_version(world: World):
+def test_user_agent_contains_the_tool_and_its_version(world: World):
     agents: set[str] = set()
     add_old(world)
     send = URLLib3Session.send

@@ -1,4 +1,4 @@
-"""roles/concurrency: the commands read several data sources at the same time."""
+"""Tests `roles/concurrency.py`, which reads several data sources at the same time."""
 
 import os
 import signal
@@ -31,7 +31,7 @@ def test_concurrent_results_keep_order_of_items():
     assert read_each(read, [], QUIET, "items") == []
 
 
-def test_error_of_first_item_is_raised_and_reading_stops():
+def test_error_from_first_item_is_raised_and_reading_stops():
     seen: list[int] = []
     others_failed = Event()
 
@@ -50,7 +50,7 @@ def test_error_of_first_item_is_raised_and_reading_stops():
 
 @pytest.mark.slow
 def test_interruption_does_not_wait_for_pending_calls(world: World):
-    for number in range(2):  # one would be read in the main thread
+    for number in range(2):  # the main thread would read a single data source
         world.add_own(name=f"Pages-{number}")
     begun, answered = Event(), Event()
     answer = world.server.qbusiness.answer

@@ -1,4 +1,4 @@
-"""roles/danger: audit and check recognize statements that grant dangerous access."""
+"""Tests `roles/danger.py`, which finds statements that grant dangerous access."""
 
 import json
 import re
@@ -87,7 +87,7 @@ GITHUB: Final = "token.actions.githubusercontent.com"
         (f"{GITHUB}:sub", ["repo:octo-org/web:*", "repo:*"], True),
         (f"{GITHUB}:sub", "repo:octo-org/*", False),
         (f"{GITHUB}:sub", "repo:octo-org/web:ref:refs/heads/main", False),
-        # Organizations can choose other claims for the subject.
+        # GitHub organizations can choose other claims for the subject.
         (f"{GITHUB}:sub", "repository_owner:octo-org:*", False),
         # All repositories of this provider belong to one enterprise.
         (f"{GITHUB}/octo-corp:sub", "repo:*", False),
@@ -97,7 +97,7 @@ GITHUB: Final = "token.actions.githubusercontent.com"
         ("app.terraform.io:sub", "organization:octo-org:*", False),
     ],
 )
-def test_role_for_any_owner_of_a_repository_is_dangerous(
+def test_trust_in_repositories_of_any_owner_is_dangerous(
     key: str, subject: str | list[str], anybody: bool
 ):
     statement = trust(PROVIDER, StringLike={key: subject}, StringEquals={f"{GITHUB}:aud": "sts"})
@@ -113,7 +113,7 @@ def test_role_for_any_owner_of_a_repository_is_dangerous(
         ({"Effect": "Allow", "Action": "*", "NotResource": "arn:aws:s3:::b"}, ADMINISTRATOR),
         (allow("*", "arn:aws:*"), ADMINISTRATOR),
         (allow("iam:*", ROLES), ADMINISTRATOR),
-        # A role can change its own policies.
+        # A role that can change its own policies can become an administrator.
         (allow("iam:AttachRolePolicy", ROLE.text), ADMINISTRATOR),
         (allow("iam:PutRolePolicy", ROLE.text.replace("/x", "/?")), ADMINISTRATOR),
         (allow("iam:AttachRolePolicy", ROLE.text.replace("/x", "/y")), ""),
@@ -147,7 +147,7 @@ def test_only_dangerous_statements_are_reported(statement: dict[str, Any], dange
         ("role", "UpdateAssumeRolePolicy"),
     ],
 )
-def test_escalation_on_resource_pattern_is_dangerous(kind: str, actions: str):
+def test_escalation_action_on_resource_pattern_is_dangerous(kind: str, actions: str):
     arn = f"arn:aws:iam::{ACCOUNT}:{kind}"
     other = f"arn:aws:iam::{ACCOUNT}:{'policy' if kind == 'user' else 'user'}/*"
     for action in (f"iam:{name}" for name in actions.split()):
@@ -162,7 +162,7 @@ def test_escalation_on_resource_pattern_is_dangerous(kind: str, actions: str):
 
 
 @pytest.mark.parametrize("partition", ["aws-us-gov", "aws-cn"])
-def test_danger_is_the_same_in_another_partition(partition: str):
+def test_same_statements_are_dangerous_in_another_partition(partition: str):
     role = Arn.of(ROLE.text.replace("aws", partition))
     for action, resource, danger in (
         ("sts:AssumeRole", ROLES, ASSUMES),

@@ -1,4 +1,4 @@
-"""roles/declared: the roles that a program declares are read from its stack's state."""
+"""Tests `roles/declared.py`, which reads a program's roles from its stack's state."""
 
 import json
 import subprocess
@@ -26,7 +26,7 @@ KIND: Final = "aws:iam/rolePolicy:RolePolicy"
 
 @pytest.fixture
 def read(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Stack]:
-    """Read a stack with this state."""
+    """Return a function that reads a stack with a given state."""
 
     def read_state(state: Any, *, shows: bool = False) -> Stack:
         def run(*command: str) -> subprocess.CompletedProcess[str]:
@@ -40,7 +40,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Stack]:
     return read_state
 
 
-def test_policies_are_read_from_the_inputs(read: Any):
+def test_policies_are_read_from_resource_inputs(read: Any):
     state = exported(*WIKI)
     role, policy = state["deployment"]["resources"][2:]
     role["outputs"]["assumeRolePolicy"] = "changed in AWS"
@@ -69,7 +69,7 @@ def test_bucket_that_is_the_data_source_is_recognized(read: Any):
     assert wiki.known.bucket_accounts == {"qbusiness-documents": ACCOUNT}
 
 
-def test_other_policies_of_the_program_are_named(read: Any):
+def test_other_policies_in_the_program_are_found(read: Any):
     inline = {**WIKI[2], "inputs": {"name": "logs", "role": ROLE_NAME}}
     kind = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
     arn = "arn:aws:iam::aws:policy/ReadOnlyAccess"
@@ -85,7 +85,7 @@ def test_resource_that_is_being_deleted_is_skipped(read: Any):
     assert [each.role_arn for each in read(exported(*old, *WIKI)).roles] == [ROLE_ARN]
 
 
-def test_components_with_the_same_name_are_told_apart_by_urn(read: Any):
+def test_components_with_the_same_name_are_distinguished_by_urn(read: Any):
     twin = json.loads(json.dumps(WIKI).replace(f"::{TYPE}", f"::team:index:Team${TYPE}"))
     stack = read(exported(*WIKI, *twin))
     assert {each.name for each in stack.roles} == {WIKI[0]["urn"], twin[0]["urn"]}
@@ -116,7 +116,7 @@ def test_only_the_role_of_an_interrupted_operation_is_left_out(read: Any):
 
 
 @pytest.mark.parametrize("text", [TRUST, POLICY, ROLE_ARN], ids=["trust", "policy", "ARN"])
-def test_secret_document_is_read_only_with_show_secrets(read: Any, text: str):
+def test_secret_document_requires_show_secrets(read: Any, text: str):
     state = exported(*WIKI)
     stack = read(encrypted(state, text))
     assert (stack.roles, len(stack.left_out)) == ((), 1)
@@ -135,7 +135,7 @@ def test_stack_without_roles_is_rejected(read: Any, state: Any, because: str):
         read(state)
 
 
-def test_stack_whose_import_file_is_written_is_not_updated_before_the_import(
+def test_error_recommends_import_if_the_import_file_exists(
     read: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.chdir(tmp_path)
@@ -144,7 +144,7 @@ def test_stack_whose_import_file_is_written_is_not_updated_before_the_import(
         read({"deployment": None})
 
 
-def test_role_for_no_application_is_rejected(read: Any):
+def test_trust_policy_without_an_application_is_rejected(read: Any):
     declarations = declared("wiki", ROLE_ARN, TRUST.replace("application/", ""), POLICY)
     (wiki,) = read(exported(*declarations)).roles
     with pytest.raises(InputError, match="the trust policy of wiki in stack dev has no application ARN"):

@@ -1,4 +1,4 @@
-"""roles/detection: a data source's connector, secret, and bucket are found."""
+"""Tests `roles/detection.py`, which finds a data source's connector, secrets, and buckets."""
 
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ from tests.helpers.world import World
 
 
 def configured(kind: str, more: Any = (), **endpoint: Any) -> dict[str, Any]:
-    """Return a data source's configuration, in the form of its connector's JSON schema."""
+    """Return a data source's configuration in the format of its connector's JSON schema."""
     connection = {"repositoryEndpointMetadata": endpoint}
     return {"type": kind, "connectionConfiguration": connection, **dict(more)}
 
@@ -45,9 +45,9 @@ def uses(configuration: dict[str, Any]) -> Uses:
         ("oracle-database", configured("JDBC", dbType="oracle")),
         ("postgresql", configured("JDBC", dbType="postgresql")),
         ("box", configured("box")),
-        # The entry decides even if the connector does not support the resources.
+        # The deployment type determines the connector, even one that does not support the resources.
         ("alfresco-cloud", configured("ALFRESCO", {"bucketName": "files"}, **nested(type="PAAS"))),
-        # Otherwise, the resources decide; the connectors for the cloud have no bucket.
+        # Otherwise, the resources determine the connector: those for the cloud do not support a bucket.
         ("alfresco-server", {"type": "ALFRESCO", "secretArn": "a", "bucketName": "files"}),
         ("confluence-server", configured("CONFLUENCE", {"bucketName": "files"}, type="NEW")),
     ],
@@ -56,7 +56,7 @@ def test_type_and_configuration_identify_connector(connector: str, configuration
     assert find_connector(uses({"secretArn": "a", **configuration})).name == connector
 
 
-def test_minimal_configuration_of_each_type_yields_connector():
+def test_type_alone_is_enough_to_find_a_connector():
     for kind in {kind for row in CONNECTORS.values() for kind in row.types.split()}:
         assert kind in find_connector(uses({"type": kind})).types.split()
 
@@ -74,12 +74,12 @@ def test_minimal_configuration_of_each_type_yields_connector():
             (configured("JDBC", **{name: "files"}), ["files"])
             for name in ("bucket", "bucket_name", "BucketName", "s3Bucket", "S3BUCKET_NAME")
         ),
-        # In the order of the configuration, each only once.
+        # Buckets keep the configuration's order, without duplicates.
         (
             configured("WEBCRAWLERV2", s3SeedUrl="s3://z/a", s3SiteMapUrl="s3://a/b", path="s3://z/c"),
             ["z", "a"],
         ),
-        # Only a file that AWS's page describes is an object that the connector reads.
+        # The connector reads only the files that AWS's page describes.
         (configured("CONFLUENCEV2", type="ON_PREM", exclusionPattern="s3://files/a"), []),
         (configured("CONFLUENCEV2", type="ON_PREM", sslCertificatePath="see s3://files/a"), []),
         (configured("JDBC", bucketNames="files", otherBucket="files"), []),
@@ -120,12 +120,12 @@ def test_secrets_and_bucket_account_are_found_in_configuration(
         ({"connectionConfiguration": {"bucketOwnerAccountId": 1}}, "bucketOwnerAccountId"),
     ],
 )
-def test_unusable_configuration_is_an_odd_answer(configuration: dict[str, Any], name: str):
+def test_unusable_configuration_raises_odd_answer_error(configuration: dict[str, Any], name: str):
     with pytest.raises(OddAnswerError, match=f"^the response to qbusiness:GetDataSource has a {name} "):
         uses(configuration)
 
 
-def test_only_an_unknown_type_needs_no_configuration_but_it_has_no_connector():
+def test_unknown_type_needs_no_configuration_and_has_no_connector():
     with pytest.raises(OddAnswerError, match="GetDataSource has no configuration"):
         find_uses({"type": "AEM"})
     found = find_uses({"type": "CUSTOM"})
@@ -146,7 +146,7 @@ def test_only_an_unknown_type_needs_no_configuration_but_it_has_no_connector():
     ],
 )
 @pytest.mark.parametrize("account", [ACCOUNT, OTHER_ACCOUNT])
-def test_secret_is_named_by_arn_or_in_its_own_account_by_name(
+def test_secret_is_identified_by_arn_or_within_its_account_by_name(
     identifier: str, is_same: bool, account: str
 ):
     arn = f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:a/wiki-a1B2c3"
@@ -163,7 +163,7 @@ def test_roles_of_both_enrichment_hooks_are_found():
     assert [*enrichment_roles({"documentEnrichmentConfiguration": hooks})] == ["first", "second"]
 
 
-def test_connectors_without_support_are_named_once_in_order():
+def test_unsupported_connectors_are_listed_once_in_order():
     assert legacy_note(["onedrive-new", "s3-v2"]) == ""
     text = "AWS ended support for the connector"
     assert legacy_note(["quip", "s3-v2", "quip"]).startswith(f"{text} quip: docs/")

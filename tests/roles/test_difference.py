@@ -1,4 +1,4 @@
-"""roles/difference: policies are compared by the access that they allow."""
+"""Tests `roles/difference.py`, which compares policies by the access that they allow."""
 
 import json
 from typing import Any, Final
@@ -39,7 +39,7 @@ def but(action: str, effect: str = "Allow") -> dict[str, Any]:
         (GET, [but("secretsmanager:*")], "missing excess"),
         (GET, [GET, but("qbusiness:*", "Deny")], "missing equivalent denies"),
         (GET, [{**GET, "Condition": LIKE}], "missing subset"),
-        # Patterns that overlap, although neither covers the other.
+        # Patterns can overlap even if neither covers the other.
         (allow("a:One", "arn:*/x"), [ALL, deny("A:o*", "arn:y/?")], "missing excess denies"),
         (allow("a:One", "arn:x/*"), [ALL, deny("a:One", "arn:y/*")], "covered excess denies"),
         ({**GET, "Condition": LIKE}, [GET], "covered excess"),

@@ -1,4 +1,4 @@
-"""roles/errors, credentials: an error of AWS, the SDK, or the network becomes one line with the fix."""
+"""Tests `roles/errors.py` and `credentials.py`, which explain errors in one line with the fix."""
 
 import socket
 from types import SimpleNamespace
@@ -31,7 +31,7 @@ def world(world: World) -> World:
 
 
 def answered(code: str, status: int = 400) -> sdk.ClientError:
-    """Return the error of a call to DescribeSecret; without a code, AWS's response has only a status."""
+    """Return an error from DescribeSecret; without a code, the response contains only a status."""
     error = {"Code": code, "Message": "two\n lines"} if code else {}
     response: Any = {"Error": error, "ResponseMetadata": {"HTTPStatusCode": status}}
     return sdk.ClientError(response, "DescribeSecret")
@@ -61,7 +61,7 @@ THROTTLED = "RequestLimitExceeded Throttling ThrottlingException TooManyRequests
         ("Else", f"{CALL} failed (CODE: two lines): repeat the command; if it fails again, look "),
     ],
 )
-def test_every_code_is_explained_as_its_kind(codes: str, text: str):
+def test_error_code_determines_explanation(codes: str, text: str):
     for code in codes.split():
         error = answered(code)
         assert explain(error).startswith(text.replace("CODE", code))
@@ -103,7 +103,7 @@ UNREACHABLE: Final = "AWS cannot be reached ("
         (sdk.DataNotFoundError, "Unable to load data for: x", ""),
     ],
 )
-def test_every_error_of_the_sdk_is_explained(kind: type[sdk.BotoCoreError], start: str, end: str):
+def test_sdk_errors_are_explained(kind: type[sdk.BotoCoreError], start: str, end: str):
     text = explain(kind(**dict.fromkeys(ENTRIES, "x"), endpoint_url="x"))
     assert text.startswith(start)
     assert end in text
@@ -114,12 +114,12 @@ def test_every_error_of_the_sdk_is_explained(kind: type[sdk.BotoCoreError], star
     [
         (OddAnswerError(operation="iam:GetRole", reason="is odd"), "the response to iam:GetRole is odd"),
         (unknown_status("GetIndex", "NEW"), "the response to GetIndex has the unknown status 'NEW'"),
-        # The message of this error has the whole response.
+        # This error's message contains the entire response.
         (ResponseParserError("<x>"), "the response is not in the API's format"),
         (answered("", 502), f"{CALL} returned HTTP 502 without an error code"),
     ],
 )
-def test_response_of_another_server_is_explained(
+def test_response_from_another_server_is_explained(
     monkeypatch: pytest.MonkeyPatch, error: Any, start: str
 ):
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
@@ -128,7 +128,7 @@ def test_response_of_another_server_is_explained(
     assert explain(error) == f"{start}: to call AWS, unset AWS_ENDPOINT_URL (http://x)"
 
 
-def test_only_another_server_lacks_an_operation(monkeypatch: pytest.MonkeyPatch):
+def test_operation_can_be_missing_only_on_another_server(monkeypatch: pytest.MonkeyPatch):
     codes = (("InvalidAction", 400), ("UnknownOperationException", 404), ("NotImplemented", 501))
     lacking = [answered(*each) for each in codes]
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://x")
@@ -152,7 +152,7 @@ def test_only_another_server_lacks_an_operation(monkeypatch: pytest.MonkeyPatch)
         (KeyError("a secret"), 2, "this is a bug in this program (KeyError in test_errors.py, line "),
     ],
 )
-def test_every_exception_ends_a_command_with_its_code(
+def test_each_exception_ends_a_command_with_its_exit_code(
     world: World, error: BaseException, code: int, line: str
 ):
     def fail(*_: object) -> None:
@@ -168,7 +168,7 @@ def test_every_exception_ends_a_command_with_its_code(
     assert document.json == {"error": said.err.removeprefix("audit: ").rstrip("\n"), **more}
 
 
-def test_developer_sees_the_traceback_of_a_bug(world: World):
+def test_development_mode_shows_the_traceback_of_a_bug(world: World):
     world.patch.setattr("roles.audit.command.run", Mock(side_effect=KeyError))
     world.patch.setattr(cli.sys, "flags", SimpleNamespace(dev_mode=True))
     with pytest.raises(KeyError):
@@ -176,9 +176,9 @@ def test_developer_sees_the_traceback_of_a_bug(world: World):
 
 
 @pytest.mark.slow
-def test_a_throttled_call_is_repeated(world: World):
+def test_a_throttled_call_is_retried(world: World):
     world.make()
-    # Retry as often as for a user, but without pauses.
+    # Retry as often as in normal use, but without pauses.
     world.patch.delenv("AWS_MAX_ATTEMPTS")
     world.patch.setattr("botocore.endpoint.time.sleep", str)
     world.patch.setattr("botocore.retries.bucket.TokenBucket.acquire", Mock())
@@ -207,7 +207,7 @@ def test_unusable_ca_bundle_is_reported_on_one_line(world: World, bundle: str):
 
 
 @pytest.mark.slow
-def test_html_page_response_is_reported_without_html(world: World):
+def test_html_response_is_reported_without_html(world: World):
     world.reject("qbusiness:ListApplications", status=200, code="")
     line = world.adopt().rejection
     assert (

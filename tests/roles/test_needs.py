@@ -1,4 +1,4 @@
-"""roles/needs: a bucket's account, a second secret, and the statements that a role lacks are found."""
+"""Tests `roles/needs.py` with a cross-account bucket and with a second secret."""
 
 import json
 import re
@@ -16,7 +16,7 @@ UNKNOWN: Final = "the account that owns the bucket documents is unknown"
 
 
 def make(world: World, owner: str) -> None:
-    """Create a data source of Amazon S3 that does not name the account; its role's policy does."""
+    """Create an Amazon S3 data source without the bucket's account; its role policy contains it."""
     document = json.loads(s3_policy(NAME))
     for statement in document["Statement"]:
         if "S3" in statement["Sid"]:
@@ -45,7 +45,7 @@ def test_audit_does_not_infer_bucket_owner_from_policy(world: World):
     assert any(each["text"].startswith(UNKNOWN) for each in said["findings"])
 
 
-def test_remedy_of_check_grants_access_to_second_secret(world: World):
+def test_remedy_from_check_grants_access_to_second_secret(world: World):
     key = world.kms.create_key()["KeyMetadata"]["Arn"]
     proxy = world.secret("proxy", KmsKeyId=key)
     world.patch.setenv("AWS_DEFAULT_REGION", REGION)

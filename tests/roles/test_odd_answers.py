@@ -1,4 +1,4 @@
-"""roles/view: an unusable response never answers a question with `ok`."""
+"""Tests `roles/view.py` with unusable responses, which must not lead to the answer `ok`."""
 
 import json
 import re
@@ -26,8 +26,8 @@ MALFORMED: Final[Mapping[str, tuple[str, str, Any]]] = {
     ),
     "kms:GetKeyPolicy": ("Policy", "key policy", {**READABLE, "Condition": ["odd"]}),
 }
-"""By action: the entry that contains a policy, the question that needs the policy, and a statement
-that does not follow IAM's grammar, although some of these name a deleted role."""
+"""For each action: the entry that contains a policy, the question that needs the policy, and a
+statement that violates IAM's grammar. Some statements contain the ID of a deleted role."""
 
 
 def malformed(action: str) -> Callable[[bytes], bytes]:
@@ -46,7 +46,7 @@ def malformed(action: str) -> Callable[[bytes], bytes]:
 
 @pytest.mark.usefixtures("deployed")
 @pytest.mark.parametrize("action", MALFORMED)
-def test_malformed_policy_skips_question(world: World, action: str):
+def test_question_is_skipped_if_its_policy_is_malformed(world: World, action: str):
     secret_policy = policy(allow("secretsmanager:*", "*", Principal=ROOT))
     world.secrets.put_resource_policy(SecretId=SECRET_ARN, ResourcePolicy=secret_policy)
     world.bound()
@@ -76,7 +76,7 @@ def test_role_with_malformed_policy_is_not_compared(world: World):
     ],
     ids=["fewer", "others"],
 )
-def test_missing_or_wrong_decisions_skip_question(world: World, pattern: str, replacement: str):
+def test_question_is_skipped_if_decisions_are_incorrect(world: World, pattern: str, replacement: str):
     action = "iam:SimulatePrincipalPolicy"
     spoil = partial(re.sub, pattern.encode(), replacement.encode(), count=1)
     world.server.spoil = {action: spoil}
@@ -85,7 +85,7 @@ def test_missing_or_wrong_decisions_skip_question(world: World, pattern: str, re
 
 
 @pytest.mark.usefixtures("deployed")
-def test_empty_response_does_not_mean_no_secret_policy(world: World):
+def test_question_is_skipped_if_secret_policy_response_is_empty(world: World):
     assert world.check().code == 0
     world.server.spoil = {"secretsmanager:GetResourcePolicy": lambda _: b"{}"}
     (said,) = world.check().answers("skipped")

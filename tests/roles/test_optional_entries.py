@@ -1,4 +1,4 @@
-"""roles/account, syncs: a command survives without any optional entry of a response."""
+"""Tests `roles/account.py` and `syncs.py` with responses that lack an optional entry."""
 
 from collections.abc import Callable, Iterator
 from contextvars import copy_context
@@ -18,7 +18,7 @@ from tests.roles.check.account import World, at, data_sources, of_bucket, printe
 
 COMMANDS: Final = (("check", "--stack", "dev"), ("audit",))
 Path = tuple[str, ...]
-"""The service, the operation, and the keys that lead to an entry; `*` is every item of a list."""
+"""The service, the operation, and the keys of an entry; `*` stands for every item of a list."""
 
 
 def world() -> World:
@@ -42,7 +42,7 @@ def world() -> World:
 
 
 def optional(shape: Any, value: Any, path: Path) -> Iterator[Path]:
-    """Yield the paths of the entries in a response that the service's model does not require."""
+    """Yield the paths of a response's entries that are optional in the service's model."""
     if shape.type_name == "structure":
         for name, its in value.items():
             if name in shape.members:
@@ -55,7 +55,7 @@ def optional(shape: Any, value: Any, path: Path) -> Iterator[Path]:
 
 
 def without(value: Any, path: Path) -> Any:
-    """Return a response without an entry."""
+    """Return the response without the entry at this path."""
     key, *rest = path
     if key == "*":
         return [without(each, (*rest,)) for each in value]
@@ -65,7 +65,7 @@ def without(value: Any, path: Path) -> Any:
 
 
 def run(command: tuple[str, ...], change: Callable[[str, str, Any], Any]) -> int:
-    """Run a command, with changed responses, and return its exit code."""
+    """Run a command with changed responses, and return its exit code."""
     its, client = world(), account.Client
     respond = client.respond
 
@@ -81,7 +81,7 @@ def run(command: tuple[str, ...], change: Callable[[str, str, Any], Any]) -> int
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS, ids=[name for name, *_ in COMMANDS])
-def test_command_survives_without_each_optional_entry(
+def test_missing_optional_entry_causes_no_traceback(
     command: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ):
     paths: dict[Path, None] = {}

@@ -1,4 +1,4 @@
-"""roles/policies, aws_commands, arns: statements, commands, and ARNs have the right form."""
+"""Tests `roles/policies.py`, `aws_commands.py`, and `arns.py`."""
 
 import argparse
 from typing import Any
@@ -25,7 +25,7 @@ def test_only_missing_statements_are_added_for_other_secrets():
     assert [each["Action"] for each in found] == [["secretsmanager:GetSecretValue"], ["kms:Decrypt"]]
 
 
-def test_option_of_a_command_is_quoted():
+def test_option_values_in_commands_are_quoted():
     for value, shown in {"a b": " 'a b'", "-x": "=-x", "": " ''"}.items():
         assert aws_command("iam get-role", role_name=value) == f"aws iam get-role --role-name{shown}"
 
@@ -68,7 +68,7 @@ OF_ACCOUNT: Any = {"StringEquals": {"s3:ResourceAccount": ACCOUNT}}
         (allow("s3:*", "*", Condition=SECURE | OF_ACCOUNT), ["aws:ResourceAccount"]),
     ],
 )
-def test_only_conditions_that_every_request_meets_are_left_out(
+def test_only_conditions_that_every_request_satisfies_are_left_out(
     statement: dict[str, Any], kept: list[str]
 ):
     (found,) = statements("p", policy(statement))
@@ -79,7 +79,7 @@ def test_only_conditions_that_every_request_meets_are_left_out(
     ("name", "call"),
     [("trust policy", "GetRole"), ("p", "GetRolePolicy"), ("arn:p", "GetPolicyVersion")],
 )
-def test_unreadable_policy_names_the_call_that_returned_it(name: str, call: str):
+def test_error_about_unreadable_policy_contains_its_call(name: str, call: str):
     with pytest.raises(
         OddAnswerError, match=f"^the response to iam:{call} has a policy that cannot be "
     ):

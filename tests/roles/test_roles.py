@@ -1,4 +1,4 @@
-"""roles/__main__, actions, cli, output, version, pages/read_permissions: the parts of all commands."""
+"""Tests `roles/__main__`, `actions`, `cli`, `output`, `version`, and `pages/read_permissions`."""
 
 import json
 import os
@@ -23,7 +23,7 @@ ALL_ACTIONS = sorted({action for actions in ACTIONS.values() for action in actio
 
 
 @pytest.mark.parametrize("action", ALL_ACTIONS)
-def test_every_action_is_an_operation_that_only_reads_and_no_secret_value(action: str):
+def test_every_action_only_reads_and_never_a_secret_value(action: str):
     service, operation = action.split(":")
     names: Any = get_session().get_service_model(service).operation_names
     assert {"GetEncryptionConfiguration": "GetBucketEncryption"}.get(operation, operation) in names
@@ -45,7 +45,7 @@ def test_incomplete_or_unknown_command_shows_usage(
     assert capsys.readouterr().err.startswith("usage: qbusiness-roles")
 
 
-def test_progress_is_a_line_per_hundred(capsys: pytest.CaptureFixture[str]):
+def test_progress_is_reported_for_every_hundred_items(capsys: pytest.CaptureFixture[str]):
     notes = Notes("audit")
     for done in range(1, 251):
         notes.progress("data sources", done, 250)
@@ -58,7 +58,7 @@ def test_progress_is_a_line_per_hundred(capsys: pytest.CaptureFixture[str]):
 
 
 @pytest.mark.parametrize("command", ACTIONS)
-def test_page_of_command_lists_options_and_actions(capsys: pytest.CaptureFixture[str], command: str):
+def test_command_page_lists_options_and_actions(capsys: pytest.CaptureFixture[str], command: str):
     page = (PROJECT / "docs" / f"{command}.md").read_text()
     with pytest.raises(SystemExit):
         main([command, "--help"])
@@ -74,10 +74,10 @@ ESCAPED = (
     r"\x00\r\n\t\x1b\x7f\x80\x85\x9b\xe4 \u200e\u202a\u202e\u2066\u2069 \u200b\u200d\u2060\ufeff"
     r" \u2028\u2029 \ud800\udfff \U000e0041\ue000\U0010ffff\u0378 \u6587\U0001f600"
 )
-"""Control characters, and others that change the direction of text or have no width, among others."""
+"""Control characters, characters that change the text's direction or have no width, and others."""
 
 
-def test_all_but_printable_ascii_is_escaped(capsys: pytest.CaptureFixture[str]):
+def test_all_characters_except_printable_ascii_are_escaped(capsys: pytest.CaptureFixture[str]):
     text, output = ESCAPED.encode().decode("unicode_escape"), Output("audit")
     output.show(text)
     output(text)
@@ -96,7 +96,7 @@ LINE = Line(f"x: {WORDS} {WORDS} dd", 3)
 @pytest.mark.parametrize(
     ("width", "part", "shown"),
     [
-        # Below 20 columns, nothing is fitted.
+        # Lines are not wrapped below 20 columns.
         (19, LINE, f"x: {WORDS} {WORDS} dd"),
         (20, LINE, f"x: {WORDS} a1 bb\n   ccc dd"),
         (24, LINE, f"x: {WORDS} {WORDS}\n   dd"),
@@ -110,7 +110,7 @@ LINE = Line(f"x: {WORDS} {WORDS} dd", 3)
         ),
     ],
 )
-def test_only_text_is_wrapped_on_a_terminal_and_no_word(
+def test_terminal_output_wraps_text_but_not_words_or_commands(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
     width: int,
@@ -127,7 +127,7 @@ def test_only_text_is_wrapped_on_a_terminal_and_no_word(
     assert len(lines) == (1 if not isinstance(part, Table) else 4)
 
 
-def test_csv_keeps_letters_and_quotes_cells(capsys: pytest.CaptureFixture[str]):
+def test_csv_keeps_non_ascii_letters_and_quotes_cells(capsys: pytest.CaptureFixture[str]):
     Output("audit").csv([["a", "b,c"], ['d"', "\u6587"]])
     assert capsys.readouterr().out == 'a,"b,c"\r\n"d""",\u6587\r\n'
 
@@ -136,7 +136,7 @@ def test_csv_keeps_letters_and_quotes_cells(capsys: pytest.CaptureFixture[str]):
     ("stdin", "stderr", "can_ask"),
     [(True, True, True), (False, True, False), (True, False, False), (None, True, False)],
 )
-def test_person_is_asked_only_on_a_terminal(
+def test_prompt_requires_a_terminal(
     monkeypatch: pytest.MonkeyPatch, stdin: bool | None, stderr: bool, can_ask: bool
 ):
     terminal = None if stdin is None else SimpleNamespace(isatty=lambda: stdin)
@@ -152,7 +152,7 @@ def test_json_document_is_ascii(capsys: pytest.CaptureFixture[str]):
     assert json.loads(said) == {"name": "\x9b\u202e"}
 
 
-def test_control_characters_in_wrong_argument_are_escaped(capsys: pytest.CaptureFixture[str]):
+def test_control_characters_in_invalid_argument_are_escaped(capsys: pytest.CaptureFixture[str]):
     with pytest.raises(SystemExit):
         main(["audit", "--\x1b[31m\n\u202e"])
     assert capsys.readouterr().err.splitlines()[-1].endswith(r": --\x1b[31m\n\u202e")
@@ -162,7 +162,7 @@ def test_control_characters_in_wrong_argument_are_escaped(capsys: pytest.Capture
 
 
 def shell(command: str) -> subprocess.CompletedProcess[str]:
-    """Run a Bash command, in which $ROLES is `qbusiness-roles`."""
+    """Run a Bash command in which $ROLES runs `qbusiness-roles`."""
     environment = {**os.environ, "ROLES": f"{sys.executable} -m roles"}
     bash = ("bash", "-o", "pipefail", "-c", command)
     done = subprocess.run(bash, env=environment, capture_output=True, text=True, check=False)
@@ -206,7 +206,7 @@ def test_closed_or_full_stream_causes_no_traceback(world: World, command: str, c
         ),
     ],
 )
-def test_failed_import_is_one_line(tmp_path: Path, name: str, text: str, code: int, err: str):
+def test_import_error_fits_one_line(tmp_path: Path, name: str, text: str, code: int, err: str):
     (tmp_path / f"{name}.py").write_text(text)
     said = shell(f"PYTHONPATH={tmp_path}:{PROJECT} $ROLES audit")
     assert (said.returncode, said.stderr) == (code, f"qbusiness-roles: {err}\n")

@@ -1,4 +1,4 @@
-"""sandbox/account, aws_server: the account's resources, and accepted and rejected calls."""
+"""Tests `sandbox/account.py` and `aws_server.py`: the account's resources, and rejected calls."""
 
 import json
 from typing import Any

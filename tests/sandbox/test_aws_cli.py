@@ -1,4 +1,4 @@
-"""sandbox/aws_cli: the `aws` command for machines without the AWS CLI."""
+"""Tests `sandbox/aws_cli.py`, the `aws` command for machines without the AWS CLI."""
 
 import json
 import os

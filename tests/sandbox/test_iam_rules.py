@@ -1,4 +1,4 @@
-"""sandbox/iam_rules: the sandbox rejects the calls that AWS rejects."""
+"""Tests `sandbox/iam_rules.py`, which rejects the calls that AWS rejects."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""sandbox/provider/calls, configuration, lifecycle, policy_equivalence, resources, schema: behavior.
+"""Tests sandbox/provider/calls, configuration, lifecycle, policy_equivalence, resources, and schema.
 
 Comments in most tests cite the real functions. `tfbridge` is a package in
 https://github.com/pulumi/pulumi-terraform-bridge; `role.go` and the other IAM files are in

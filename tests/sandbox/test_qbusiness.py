@@ -1,4 +1,4 @@
-"""sandbox/qbusiness: the stand-in for Amazon Q Business, called without a server."""
+"""Tests `sandbox/qbusiness.py`, the stand-in for Amazon Q Business, without a server."""
 
 import json
 from typing import Any

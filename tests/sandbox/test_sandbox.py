@@ -1,4 +1,4 @@
-"""sandbox/environment, plugin, __main__, aws_server, sandbox/provider/__main__, server: the setup."""
+"""Tests sandbox/environment, plugin, __main__, aws_server, and sandbox/provider/__main__ and server."""
 
 import fcntl
 import json

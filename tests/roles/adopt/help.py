@@ -1,4 +1,4 @@
-"""Provide policies and stacks for testing `roles adopt`."""
+"""Provide policies and stacks for testing `adopt`."""
 
 import json
 from collections.abc import Callable
@@ -35,7 +35,7 @@ class Backend:
         self._write()
 
     def add(self, name: str, *resources: dict[str, Any]) -> None:
-        """Add a stack with resources, updated after the others."""
+        """Add a stack with resources; its last update is the most recent one."""
         updated = f"2026-11-28T{len(self.stacks):02}:00:00Z"
         self.stacks.append({"name": name, "lastUpdate": updated, "resourceCount": len(resources)})
         export = exported(*resources)
@@ -47,12 +47,12 @@ class Backend:
 
 
 def role_resource(arn: str, **more: Any) -> dict[str, Any]:
-    """Return a role's resource in a stack's state."""
+    """Return the resource of a role in a stack's state."""
     return {"urn": "urn:x", "type": "aws:iam/role:Role", "outputs": {"arn": arn}, **more}
 
 
 def on_the_engine(new_stack: Callable[..., Stack]) -> Stack:
-    """Return a stack without settings; the commands of `roles` run in its directory."""
+    """Return a stack without settings; `python -m roles` works in its directory."""
     stack = new_stack({})
     for package in ("guardrails", "roles"):
         (stack.directory / package).symlink_to(PROJECT / package)

@@ -1,4 +1,4 @@
-"""roles/adopt/command, requirements, report: how an update would change a role is reported."""
+"""Tests `roles/adopt/command.py`, `requirements.py`, and `report.py`."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.slow
 NAMED = f"arn:aws:iam::{ACCOUNT}:role/{NAME}"
 
 
-def test_files_of_a_stack_in_an_organization_have_no_slash(world: World):
+def test_file_names_for_organization_stack_contain_no_slash(world: World):
     world.make()
     said = world.run("adopt", "--stack", "acme/test", "--application", APPLICATION_ID)
     files = ["adopted-acme-test.json", "import-acme-test.json", "Pulumi.test.yaml"]
@@ -64,7 +64,7 @@ def test_shared_role_is_adopted_only_with_take(world: World):
         assert (warning in taken.out) is shared
 
 
-def test_role_use_in_other_application_or_region_is_found(world: World):
+def test_use_of_role_in_another_application_or_region_is_found(world: World):
     world.make()
     other = f"{APPLICATION_ID[:-1]}9"
     world.server.qbusiness.add(other, displayName="Other")
@@ -104,7 +104,7 @@ ORGANIZATION = {"Condition": {"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4
         ),
     ],
 )
-def test_role_trusting_other_specific_principal_is_not_adopted(
+def test_role_that_another_specific_principal_can_assume_is_not_adopted(
     world: World, trust: dict[str, Any], named: str
 ):
     world.make(trust=policy({"Effect": "Allow", "Action": "sts:AssumeRole", **trust}))
@@ -132,7 +132,7 @@ def test_unreadable_region_causes_warning(world: World):
     ) in world.adopt("--dry-run").err
 
 
-def test_failed_read_of_a_possible_user_stops_unless_it_is_not_allowed(world: World):
+def test_failed_read_stops_adoption_unless_permission_is_missing(world: World):
     world.make()
     text = f"data source {DATA_SOURCE_ID} could not be read "
     world.reject("qbusiness:GetDataSource", code="ThrottlingException")
@@ -145,7 +145,7 @@ def test_failed_read_of_a_possible_user_stops_unless_it_is_not_allowed(world: Wo
     )
 
 
-def test_data_source_deleted_in_the_meantime_is_left_out(world: World):
+def test_data_source_deleted_during_the_run_is_left_out(world: World):
     world.make()
     listed = Account.data_sources
 
@@ -161,7 +161,7 @@ def test_data_source_deleted_in_the_meantime_is_left_out(world: World):
 
 
 @pytest.mark.parametrize("action", [it for it in ACTIONS["adopt"] if it.startswith("qbusiness:List")])
-def test_denied_listing_prevents_writing(world: World, action: str):
+def test_no_file_is_written_if_a_list_request_is_denied(world: World, action: str):
     world.make()
     world.reject(action, code="AccessDeniedException")
     line = world.adopt().last
@@ -171,7 +171,7 @@ def test_denied_listing_prevents_writing(world: World, action: str):
     assert world.files == ["Pulumi.yaml"]
 
 
-# Inline policies must be read: an update would overwrite a role policy that was not imported.
+# Inline policies must be readable, because an update would overwrite an unimported role policy.
 @pytest.mark.parametrize(
     "action",
     [
@@ -179,7 +179,7 @@ def test_denied_listing_prevents_writing(world: World, action: str):
         *("iam:GetRole", "iam:ListRolePolicies", "iam:GetRolePolicy"),
     ],
 )
-def test_denied_read_of_a_data_source_or_role_leaves_it_out(world: World, action: str):
+def test_data_source_is_left_out_if_a_required_read_is_denied(world: World, action: str):
     world.make(policies={OWN: own_policy()})
     world.reject(action, code="AccessDenied" if "iam" in action else "AccessDeniedException")
     said = world.adopt()
@@ -206,7 +206,7 @@ def test_unread_attached_policy_makes_comparison_incomplete(world: World, action
             {"vpcConfiguration": {**VPC, "subnetIds": ["subnet-1"]}},
             'vpcConfiguration.subnetIds[0]: "subnet-1"',
         ),
-        # Pulumi would take these tags for a secret.
+        # Pulumi would mistake these tags for a secret value.
         ({"role": {"Tags": [{"Key": "secure", "Value": "yes"}]}}, "add another tag"),
         ({"configuration": {"type": "CUSTOM"}}, "this program has no connector of type CUSTOM"),
     ],
@@ -230,7 +230,7 @@ def test_all_reasons_against_import_are_reported_together(world: World):
 
 def test_tags_that_only_aws_can_set_cause_warning(world: World):
     world.make()
-    # Only AWS services can set such a tag.
+    # Only AWS services can set such a tag, so the test sets it in moto.
     tags = [{"Key": "aws:servicecatalog:portfolioArn", "Value": "q"}, {"Key": "Team", "Value": "web"}]
     role: Any = iam_backends[ACCOUNT]["aws"].get_role(NAME)
     world.patch.setattr(role, "tags", tags)
@@ -253,10 +253,10 @@ def test_command_calls_exactly_the_listed_actions(world: World):
     assert called | {*world.server.calls} == set(ACTIONS["adopt"])
 
 
-# What the update changes.
+# The update's changes.
 
 
-def test_access_that_a_rewritten_policy_loses_and_denials_that_it_lifts_are_listed(world: World):
+def test_report_lists_access_and_denials_that_a_rewritten_policy_loses(world: World):
     more = allow("s3:GetObject", "*"), deny("sqs:*", "*")
     world.make(policies={OWN: own_policy("SECRET", *more)})
     assert (
@@ -292,7 +292,7 @@ def test_policies_over_size_quota_cause_warning_with_sizes(world: World, over: i
     assert (warning in world.adopt().out) is bool(over)
 
 
-def test_calls_grow_linearly_with_data_sources(world: World):
+def test_number_of_calls_grows_linearly_with_data_sources(world: World):
     counts: list[int] = []
     for number in range(1, 13):
         secret = world.secret(f"qbusiness/{number}")
@@ -301,6 +301,6 @@ def test_calls_grow_linearly_with_data_sources(world: World):
         if number in (4, 8, 12):
             assert world.adopt("--dry-run").code == 0
             counts.append(len(world.server.calls))
-    # One ListDataSources call reads ten data sources.
+    # Each ListDataSources call returns ten data sources.
     assert 0 <= (counts[2] - counts[1]) - (counts[1] - counts[0]) <= 1
     assert (counts[1] - counts[0]) / 4 <= 7

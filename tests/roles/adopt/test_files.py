@@ -1,4 +1,4 @@
-"""roles/adopt/files: the settings and the file for `pulumi import` are written."""
+"""Tests `roles/adopt/files.py`, which writes the settings and the file for `pulumi import`."""
 
 import json
 import os
@@ -67,7 +67,7 @@ def test_configuration_describes_data_source_and_role(world: World):
         f"{PROJECT_NAME}:dataSources": {"pages": expected},
     }
     assert yaml.safe_load(text) == {"config": config}
-    assert f'- "{ACCOUNT}"' in text  # not a number
+    assert f'- "{ACCOUNT}"' in text  # a string, not a number
     component = {"type": "qbusiness-connector:index:ConnectorRole", "name": "pages"}
     name = "pages-qbusiness-role"
     imported = {"type": "aws:iam/role:Role", "name": name, "id": NAME, "parent": "pages"}
@@ -81,7 +81,7 @@ def test_configuration_describes_data_source_and_role(world: World):
     assert saved["dataSources"][0]["properties"]["vpcConfiguration"] == VPC
 
 
-def test_settings_from_adopt_render_compared_role_policy(world: World):
+def test_adopted_settings_produce_the_same_role_policy(world: World):
     world.make(policies={OWN: own_policy()}, role={"Path": "/service-role/"})
     config = world.adopt("--json").json["config"]
     text = {key: it if isinstance(it, str) else json.dumps(it) for key, it in config.items()}
@@ -111,7 +111,7 @@ def test_only_a_customer_managed_key_is_written(
     assert ("kms:DescribeKey" in world.server.calls) is bool(manager)
 
 
-def test_key_id_of_foreign_secret_gets_arn_in_its_account(world: World):
+def test_key_id_of_cross_account_secret_becomes_arn_in_that_account(world: World):
     world.make()
     secret_arn = world.secret_arn.replace(ACCOUNT, OTHER_ACCOUNT)
     world.server.data_source()["configuration"]["secretArn"] = secret_arn
@@ -120,7 +120,7 @@ def test_key_id_of_foreign_secret_gets_arn_in_its_account(world: World):
     assert world.adopted()["kmsKeyId"] == FOREIGN_KEY_ARN
 
 
-def test_stack_file_without_settings_keeps_what_it_has(world: World):
+def test_stack_file_without_settings_keeps_its_contents(world: World):
     world.make()
     kept = {"encryptionsalt": "v1:x", "config": {"aws:region": REGION, "aws:profile": "search"}}
     world.path(STACK).write_text(yaml.safe_dump(kept))
@@ -141,7 +141,7 @@ def existing(world: World, **settings: Any) -> str:
 
 
 def pasted(world: World) -> dict[str, Any]:
-    """Return the entries to paste."""
+    """Return the entries for the user to copy."""
     config = yaml.safe_load(world.path("entries-prod.yaml").read_text())["config"]
     assert [*config] == [f"{PROJECT_NAME}:dataSources"]
     return config[f"{PROJECT_NAME}:dataSources"]
@@ -161,7 +161,7 @@ def test_existing_settings_are_never_edited(world: World):
     assert pasted(world)["pages"]["indexId"] == INDEX_ID
 
 
-def test_entry_does_not_inherit_what_its_role_lacks(world: World):
+def test_entry_turns_off_defaults_that_its_role_does_not_have(world: World):
     world.make()
     boundary = world.managed("none", json.dumps(boundary_of(secrets=["other"])))
     existing(world, permissionsBoundaryArn=boundary, exclusivePolicies=True, tags={"A": "b"})
@@ -190,7 +190,7 @@ def test_entry_does_not_inherit_what_its_role_lacks(world: World):
         {"dataSources": f'{{"x": {{"roleName": "{NAME}"}}}}'},
     ],
 )
-def test_role_that_the_settings_declare_is_left_out(world: World, declared: dict[str, Any]):
+def test_role_already_in_the_settings_is_left_out(world: World, declared: dict[str, Any]):
     world.make()
     existing(world, **declared)
     said = world.adopt()
@@ -202,7 +202,7 @@ def test_role_that_the_settings_declare_is_left_out(world: World, declared: dict
     "config",
     [{f"{PROJECT_NAME}:applicationId": APPLICATION_ID.replace("1", "2")}, {"aws:region": "eu-west-1"}],
 )
-def test_stack_of_another_application_or_region_is_rejected(world: World, config: dict[str, str]):
+def test_stack_for_another_application_or_region_is_rejected(world: World, config: dict[str, str]):
     world.make()
     world.path(STACK).write_text(yaml.safe_dump({"config": config}))
     (given,) = config.values()

@@ -1,4 +1,4 @@
-"""roles/adopt/report: the output and files for an application with a role of every kind."""
+"""Tests `roles/adopt/report.py` with roles of every kind."""
 
 import json
 import re
@@ -41,13 +41,13 @@ def add_data_sources(world: World) -> None:
     add_files(world)
     world.add_own(allow("sqs:*", "*"), name="Excess")
     world.add_own(name="Lacking", without="AllowsAmazonQToGetSecret")
-    # The console's policies have other names, here attached.
+    # Policies from the console have other names. Here, they are attached.
     secret_arn = world.secret("attached")
     role_arn = world.role("qbusiness-attached")
     world.attach("qbusiness-attached", "console", own_policy(secret_arn))
     world.attach("qbusiness-attached", "wide", WIDE)
     world.add("Attached", role_arn, secret_arn)
-    # This one gets a new role, because others can assume its role.
+    # This data source gets a new role, because another service can assume its role.
     trust = json.loads(TRUST)
     trust["Statement"][0]["Principal"]["Service"] = ["qbusiness.amazonaws.com", "lambda.amazonaws.com"]
     secret_arn = world.secret("others")
@@ -61,7 +61,7 @@ def add_data_sources(world: World) -> None:
     }
     role_arn = world.role("qbusiness-crawler", own_policy(secret_arn))
     world.add("Crawler", role_arn, kind="WEBCRAWLERV2", configuration=configuration)
-    # These are left out.
+    # These data sources are left out.
     gone = world.secret("deleted")
     world.add("Secret-gone", world.role("qbusiness-secret-gone", own_policy(gone)), gone)
     world.delete_secret(gone)
@@ -80,10 +80,10 @@ def test_adoption_of_every_kind_of_role_matches_golden_file(
     assert said.code == 1  # some data sources are left out
     texts = {"output": said.out, "Pulumi.prod.yaml": world.path("Pulumi.prod.yaml").read_text()}
     text = "\n".join(f"== {name} ==\n{each}" for name, each in texts.items())
-    # Secrets Manager chooses the ends of the ARNs.
+    # Secrets Manager appends random characters to the ARNs.
     text = re.sub(r"(:secret:[\w/-]+)-\w{6}\b", r"\1-SUFFIX", text)
     assert_golden(Path(__file__).with_name("gallery.txt"), text)
-    # The JSON document has the same facts, and the contents of the files.
+    # The JSON document contains the same facts and the contents of the files.
     document = world.adopt("--dry-run", "--json").json
     assert document["files"] == []
     assert len(document["leftOut"]) == 4

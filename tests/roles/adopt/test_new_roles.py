@@ -1,4 +1,4 @@
-"""roles/adopt/entries: a data source whose role serves others, too, gets a role of its own."""
+"""Tests `roles/adopt/entries.py` with roles that several data sources share."""
 
 import json
 from typing import Any, Final
@@ -17,7 +17,7 @@ GET: Final = "secretsmanager:GetSecretValue"
 
 
 def share(world: World, *documents: str, trust: str = TRUST, **more: Any) -> tuple[str, str]:
-    """Create two Web Crawlers with one role; return the ARNs of their secrets for the proxy."""
+    """Create two Web Crawler data sources with one role; return the ARNs of their proxy secrets."""
     site = world.secret("site")
     proxies = [world.secret(f"proxy-{number}") for number in (0, 1)]
     names = [OWN, *(f"extra-{number}" for number in range(len(documents)))]
@@ -36,7 +36,7 @@ def share(world: World, *documents: str, trust: str = TRUST, **more: Any) -> tup
 BOTH_PROXIES: Final = policy(allow(GET, ["PROXY-0", "PROXY-1"], Sid="Proxies"))
 
 
-def test_second_secret_of_new_role_is_shown_as_a_statement(world: World):
+def test_statement_for_second_secret_of_new_role_is_shown(world: World):
     proxies = share(world, BOTH_PROXIES)
     shown = world.adopt()
     assert shown.code == 0
@@ -84,7 +84,7 @@ def test_two_data_sources_cannot_take_the_same_role(world: World):
 
 @pytest.mark.parametrize("region", [REGION, "eu-west-1"])
 @pytest.mark.parametrize("exists", [True, False])
-def test_role_that_names_another_application_is_shared_if_it_exists(
+def test_role_that_trusts_another_existing_application_is_shared(
     world: World, region: str, *, exists: bool
 ):
     other = data_source_id(9)
@@ -98,7 +98,7 @@ def test_role_that_names_another_application_is_shared_if_it_exists(
     assert ("with --take, the update can remove access" in taken.out) is exists
 
 
-def test_gained_right_to_pass_the_role_names_the_new_role(world: World):
+def test_gained_pass_role_permission_is_for_the_new_role(world: World):
     world.bucket()
     role = world.role("shared", console_s3_policy())
     connection = {"bucketName": "documents", "bucketOwnerAccountId": ACCOUNT}
@@ -110,7 +110,7 @@ def test_gained_right_to_pass_the_role_names_the_new_role(world: World):
     assert f"      iam:PassRole\n        on arn:aws:iam::{ACCOUNT}:role/<role name>\n" in said
 
 
-def test_key_that_may_be_an_earlier_one_is_a_warning(world: World):
+def test_possible_earlier_key_causes_a_warning(world: World):
     share(world)
     world.make()
     world.reject("secretsmanager:ListSecretVersionIds")

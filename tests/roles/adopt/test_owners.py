@@ -1,4 +1,4 @@
-"""roles/adopt/owners: roles that a stack owns are left out."""
+"""Tests `roles/adopt/owners.py`, which finds the roles that a stack owns."""
 
 import json
 import subprocess
@@ -20,7 +20,7 @@ from tests.roles.adopt.help import Backend, role_resource
 
 
 @pytest.mark.slow
-def test_role_of_a_stack_is_left_out_unless_taken(world: World, backend: Backend):
+def test_role_owned_by_a_stack_is_left_out_without_take(world: World, backend: Backend):
     world.add_own(name="Mine", trust=TRUST.replace("ArnEquals", "ArnLike"))
     owned = world.role_arn
     world.add_own(name="Free")
@@ -59,7 +59,7 @@ ROLE_ARN = f"arn:aws:iam::{ACCOUNT}:role/{NAME}"
 def owner(
     monkeypatch: pytest.MonkeyPatch, stack: str, listed: str, *resources: Mapping[str, Any]
 ) -> str | None:
-    """Return the owner of NAME, or of the policy that the update writes, if Pulumi lists this stack."""
+    """Return the owner of the role NAME, or of its policy, if a listed stack has these resources."""
 
     def run(*command: str) -> subprocess.CompletedProcess[str]:
         if command[1] == "ls":
@@ -98,7 +98,7 @@ def test_only_another_stack_is_an_owner(
     [
         (role_resource(ROLE_ARN, type="aws-native:iam:Role"), "the role"),
         (role_resource(ROLE_ARN, id=NAME, outputs={"arn": {"ciphertext": "v1:x"}}), "the role"),
-        (role_resource(ROLE_ARN, external=True), ""),  # only read
+        (role_resource(ROLE_ARN, external=True), ""),  # only read by the stack
         (role_resource(ROLE_ARN, type="aws:iam/instanceProfile:InstanceProfile"), ""),
         *(
             (
@@ -135,9 +135,9 @@ def test_stack_that_owns_role_and_policy_owns_the_role(monkeypatch: pytest.Monke
         assert found == "stack acme/website/prod owns the role"
 
 
-def test_cloudformation_tags_name_an_owner(world: World):
+def test_cloudformation_tag_identifies_an_owner(world: World):
     world.make()
-    # Only AWS services can set such a tag.
+    # Only AWS services can set such a tag, so the test sets it in moto.
     role: Any = iam_backends[ACCOUNT]["aws"].get_role(NAME)
     world.patch.setattr(role, "tags", [{"Key": "aws:cloudformation:stack-name", "Value": "q"}])
     said = world.adopt()

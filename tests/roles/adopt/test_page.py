@@ -1,4 +1,4 @@
-"""The page of `roles adopt` shows the output of the command."""
+"""Tests the output on the page about `adopt`."""
 
 import json
 import re
@@ -15,7 +15,7 @@ LIKE = TRUST.replace("ArnEquals", "ArnLike")
 
 
 def add_data_sources(world: World) -> None:
-    """Add two data sources with their own role, and two that share one."""
+    """Add two data sources with separate roles, and two data sources that share a role."""
     world.add_own(name="Pages", trust=LIKE)
     secret = world.secret("wiki")
     role = world.role("QBusiness-wiki", trust=LIKE, Path="/service-role/")
@@ -31,7 +31,7 @@ def add_data_sources(world: World) -> None:
 
 
 @pytest.mark.usefixtures("project")
-def test_output_on_the_page_is_printed(world: World):
+def test_output_matches_the_page(world: World):
     add_data_sources(world)
     said = world.adopt().out
     shown = re.sub(r"(:secret:[\w/-]+)-\w{6}\b", r"\1-a1B2c3", said)

@@ -1,4 +1,4 @@
-"""`roles adopt` reads no property of a role without writing it to the configuration, or warning."""
+"""Tests the role properties that `adopt` writes to the configuration or warns about."""
 
 import inspect
 
@@ -15,7 +15,7 @@ def test_role_properties_are_settings_or_known_exceptions():
     settings = {*ROLE_PROPERTIES.values()}
     assert {*ROLE_PROPERTIES} == {name for name, setting in SETTINGS.items() if setting.of_role}
     assert settings <= properties
-    # The role policy is in place of the inline policies. The other property is tested below.
+    # The role policy replaces the inline policies. The next test covers the other property.
     assert properties - settings <= {"inline_policies", "max_session_duration"}
 
 

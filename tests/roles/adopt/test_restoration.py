@@ -1,4 +1,4 @@
-"""roles/adopt/restoration: what the update wrote is put back; what is somebody else's stays."""
+"""Tests `roles/adopt/restoration.py`, which restores roles to their state before the update."""
 
 import json
 import shlex
@@ -51,14 +51,14 @@ def restore(world: World, *options: str) -> Output:
 
 
 def make(world: World) -> str:
-    """Create a data source whose role keeps a policy from the console; return the role's ARN."""
+    """Create a data source whose role has a policy from the console; return the role's ARN."""
     document = own_policy().replace("Allows", "Lets").replace("{", '{"Id": "It\'s", ', 1)
     world.make(trust=LIKE, policies={CONSOLE: document}, role={"Path": "/q/"})
     return world.role_arn
 
 
 def update(world: World, backend: Backend | None = None, name: str = NAME, *more: Any) -> None:
-    """Make the changes that `pulumi up` would make; with a backend, in the stack's state, too."""
+    """Make the changes of `pulumi up`. If a backend is passed, add the stack with its state."""
     put_role(world, name, TRUST, own_policy(world.secret_arn))
     if backend:
         resources = declared("pages", world.role_arn, TRUST, own_policy(world.secret_arn))
@@ -66,7 +66,7 @@ def update(world: World, backend: Backend | None = None, name: str = NAME, *more
 
 
 def make_two(world: World) -> None:
-    """Create two data sources, each with a role of its own that the update changes."""
+    """Create two data sources with separate roles, which the update changes."""
     make(world)
     role = world.role(OTHER, own_policy(world.secret_arn), trust=LIKE)
     world.add("Other", role, world.secret_arn)
@@ -80,7 +80,7 @@ def share(world: World, trust: str = LIKE) -> list[str]:
 
 
 def move(world: World, backend: Backend, *sources: str) -> str:
-    """Give data sources a role of the stack, and return its ARN."""
+    """Assign a role from the stack to the data sources, and return the role's ARN."""
     new = world.role(NEW, own_policy("*"))
     backend.add("prod", *declared("tickets", new, TRUST, own_policy("*")))
     for identifier in sources:
@@ -93,7 +93,7 @@ def roles_of(world: World, sources: list[str]) -> set[str]:
 
 
 @pytest.mark.parametrize("is_deployed", [True, False], ids=["state", "file"])
-def test_roles_are_as_before_at_any_stage_of_the_update(
+def test_roles_are_restored_at_any_stage_of_the_update(
     world: World, backend: Backend, *, is_deployed: bool
 ):
     make_two(world)
@@ -116,7 +116,7 @@ def test_roles_are_as_before_at_any_stage_of_the_update(
         assert (owned in restore(world).err) is (is_deployed and stage != "before the update")
 
 
-def test_plan_shows_what_changes_and_only_confirmed_it_is_applied(world: World, backend: Backend):
+def test_plan_shows_the_changes_and_needs_confirmation(world: World, backend: Backend):
     make(world)
     world.adopt()
     update(world, backend)
@@ -142,14 +142,14 @@ def test_plan_shows_what_changes_and_only_confirmed_it_is_applied(world: World, 
     assert OWN not in iam(world)[1]
 
 
-def test_document_is_compared_with_the_deployed_one(world: World, backend: Backend):
-    """A setting that was changed after the import is the stack's change, not somebody else's."""
+def test_document_is_compared_with_the_deployed_document(world: World, backend: Backend):
+    """A change to a setting after the import is a change by the stack, not by somebody else."""
     make(world)
     world.adopt()
     before = iam(world)
     newer = own_policy(world.secret("newer"))
     put_role(world, NAME, TRUST, newer)
-    assert restore(world, "--cut-off", NAME).code == 1  # only the trust policy yields
+    assert restore(world, "--cut-off", NAME).code == 1  # only trust policies can be cut off
     said = restore(world)
     assert (said.code, f"{NAME}: somebody has changed its {OWN} since\n" in said.out) == (1, True)
     backend.add("prod", *declared("pages", world.role_arn, TRUST, newer))
@@ -157,7 +157,7 @@ def test_document_is_compared_with_the_deployed_one(world: World, backend: Backe
     assert iam(world) == before
 
 
-def test_interruption_after_any_call_is_completed_by_the_same_command(world: World, backend: Backend):
+def test_same_command_completes_restoration_interrupted_after_any_call(world: World, backend: Backend):
     make_two(world)
     identifier, *_ = share(world)
     world.adopt()
@@ -175,7 +175,7 @@ def test_interruption_after_any_call_is_completed_by_the_same_command(world: Wor
         assert (code, restore(world).code) == (130, 0)
         assert (iam(world), iam(world, OTHER)) == before
         assert world.server.data_source(identifier)["roleArn"] == shared
-    assert number == 5  # two documents of one role, one of the other, and a data source
+    assert number == 5  # two documents of one role, one document of the other role, and a data source
 
 
 def test_options_without_effect_are_rejected(world: World):
@@ -187,18 +187,18 @@ def test_options_without_effect_are_rejected(world: World):
     assert "an option would have no effect" in world.adopt("--save", "plan.json").rejection
 
 
-# What others have changed since.
+# Later changes by other users.
 
 
 @pytest.mark.parametrize("fix", ["put-role-policy", "attach-role-policy", "set-default-policy-version"])
-def test_role_that_lost_policies_since_is_not_touched(world: World, backend: Backend, fix: str):
+def test_role_that_has_lost_policies_is_not_changed(world: World, backend: Backend, fix: str):
     make(world)
     arn = world.attach(NAME, "Q")
     world.adopt()
     before = iam(world)
     update(world, backend)
     match fix:
-        case "put-role-policy":  # `exclusivePolicies` causes this, too
+        case "put-role-policy":  # `exclusivePolicies` has the same effect
             world.iam.delete_role_policy(RoleName=NAME, PolicyName=CONSOLE)
         case "attach-role-policy":
             world.iam.detach_role_policy(RoleName=NAME, PolicyArn=arn)
@@ -219,7 +219,7 @@ def test_role_that_lost_policies_since_is_not_touched(world: World, backend: Bac
     assert iam(world) == before
 
 
-def test_saved_plan_that_was_interrupted_is_completed_by_the_same_command(world: World):
+def test_same_command_completes_a_saved_plan_after_a_failure(world: World):
     make(world)
     world.adopt()
     before = iam(world)
@@ -233,7 +233,7 @@ def test_saved_plan_that_was_interrupted_is_completed_by_the_same_command(world:
     assert not [name for name in world.files if name.startswith("unfinished-")]
 
 
-def test_denial_that_somebody_added_to_a_kept_policy_stays(world: World):
+def test_restoration_keeps_policies_and_tags_changed_by_others(world: World):
     make(world)
     world.adopt()
     update(world)
@@ -251,7 +251,7 @@ def test_denial_that_somebody_added_to_a_kept_policy_stays(world: World):
     assert restore(world).code == 1
 
 
-def test_person_in_the_trust_policy_is_cut_off_only_on_demand(world: World, backend: Backend):
+def test_later_trust_policy_principal_is_removed_only_with_cut_off(world: World, backend: Backend):
     make_two(world)
     world.adopt()
     before = iam(world), iam(world, OTHER)
@@ -268,7 +268,7 @@ def test_person_in_the_trust_policy_is_cut_off_only_on_demand(world: World, back
     ) in said.out
     assert json.loads(iam(world)[0]) == document
     assert iam(world, OTHER) == before[1]
-    world.put_policy(WIDE, OWN, NAME)  # not the trust policy alone
+    world.put_policy(WIDE, OWN, NAME)  # a change outside the trust policy
     assert restore(world, "--cut-off", NAME).code == 1
     world.put_policy(own_policy(world.secret_arn), OWN, NAME)
     assert restore(world, "--cut-off", NAME).code == 0
@@ -276,7 +276,7 @@ def test_person_in_the_trust_policy_is_cut_off_only_on_demand(world: World, back
 
 
 @pytest.mark.parametrize("is_recreated", [True, False])
-def test_role_that_was_deleted_or_recreated_is_not_touched(world: World, *, is_recreated: bool):
+def test_deleted_or_recreated_role_is_not_changed(world: World, *, is_recreated: bool):
     make(world)
     world.adopt()
     world.iam.delete_role_policy(RoleName=NAME, PolicyName=CONSOLE)
@@ -289,7 +289,7 @@ def test_role_that_was_deleted_or_recreated_is_not_touched(world: World, *, is_r
     assert {*world.server.calls}.isdisjoint({"iam:PutRolePolicy", "iam:UpdateAssumeRolePolicy"})
 
 
-def test_role_that_is_recreated_while_user_is_asked_is_not_touched(world: World):
+def test_role_recreated_during_confirmation_is_not_changed(world: World):
     make(world)
     world.adopt()
     update(world)
@@ -309,7 +309,7 @@ def test_role_that_is_recreated_while_user_is_asked_is_not_touched(world: World)
     assert f"{NAME} no longer exists, or was recreated\n" in done.err
 
 
-# What cannot be put back or shown.
+# Failures.
 
 
 def test_rejected_write_stops_neither_other_roles_nor_a_second_run(world: World):
@@ -331,7 +331,7 @@ def test_rejected_write_stops_neither_other_roles_nor_a_second_run(world: World)
     assert (iam(world), iam(world, OTHER)) == before
 
 
-def test_role_is_restored_only_if_iam_shows_it(world: World):
+def test_role_that_differs_from_plan_is_not_reported_as_restored(world: World):
     make(world)
     world.adopt()
     update(world)
@@ -341,7 +341,7 @@ def test_role_is_restored_only_if_iam_shows_it(world: World):
     assert f"{NAME}: restored" not in said.err
 
 
-def test_policies_that_cannot_be_read_stop_the_role(world: World):
+def test_role_with_unreadable_policies_is_not_restored(world: World):
     make(world)
     world.attach(NAME, "Q")
     world.adopt()
@@ -365,12 +365,12 @@ OLDER: Final = (
 
 
 @pytest.mark.parametrize("content", ["[", "{}", OLDER])
-def test_other_file_is_rejected(world: World, content: str):
+def test_file_that_is_not_from_adopt_is_rejected(world: World, content: str):
     world.path("adopted-prod.json").write_text(content)
     assert restore(world).rejection.startswith("adopt: adopted-prod.json is not a ")
 
 
-def test_credentials_of_another_account_restore_nothing(world: World):
+def test_credentials_for_another_account_restore_nothing(world: World):
     make(world)
     world.adopt()
     caller = {"UserId": "AIDA", "Account": OTHER_ACCOUNT, "Arn": USER_ARN}
@@ -391,7 +391,7 @@ def test_data_sources_get_their_earlier_role_back(world: World, backend: Backend
     move(world, backend, *(sources[:1] if takes else sources))
     if takes:
         put_role(world, "shared", TRUST, own_policy(world.secret("other")))
-        assert restore(world).code == 1  # the policy is not what the update wrote
+        assert restore(world).code == 1  # the update did not write this policy
         put_role(world, "shared", TRUST, before[1][OWN])
     world.server.data_source(sources[0])["description"] = "new"
     assert restore(world).code == 0
@@ -402,7 +402,7 @@ def test_data_sources_get_their_earlier_role_back(world: World, backend: Backend
     assert f"Tickets {sources[0]} no longer exists\n" in restore(world).out
 
 
-def test_only_the_selected_data_source_goes_back(world: World, backend: Backend):
+def test_only_the_selected_data_source_gets_its_earlier_role_back(world: World, backend: Backend):
     sources = share(world)
     world.adopt()
     new = move(world, backend, *sources)
@@ -410,7 +410,7 @@ def test_only_the_selected_data_source_goes_back(world: World, backend: Backend)
     assert [world.server.data_source(each)["roleArn"] == new for each in sources] == [False, True]
 
 
-def test_data_source_that_somebody_gave_another_role_keeps_it(world: World, backend: Backend):
+def test_data_source_with_a_role_from_somebody_else_keeps_it(world: World, backend: Backend):
     sources = share(world)
     world.adopt()
     move(world, backend, *sources)
@@ -423,7 +423,7 @@ def test_data_source_that_somebody_gave_another_role_keeps_it(world: World, back
 
 
 @pytest.mark.parametrize("case", ["rejects", "deleted", "recreated", "lost a policy"])
-def test_earlier_role_that_cannot_be_used_is_not_given_back(world: World, backend: Backend, case: str):
+def test_unusable_earlier_role_is_not_restored(world: World, backend: Backend, case: str):
     sources = share(world)
     world.put_policy(WIDE, CONSOLE, "shared")
     world.adopt()
@@ -446,7 +446,7 @@ def test_earlier_role_that_cannot_be_used_is_not_given_back(world: World, backen
     assert f"Intranet {sources[1]}: {text}" in said.out
 
 
-def test_data_source_of_role_that_is_not_restored_keeps_its_new_role(world: World, backend: Backend):
+def test_data_source_keeps_new_role_if_earlier_role_is_not_restored(world: World, backend: Backend):
     sources = share(world)
     world.adopt("--take", sources[1])
     new = move(world, backend, sources[0])

@@ -1,4 +1,4 @@
-"""roles/adopt/selection: data sources of an application are selected, and their entries named."""
+"""Tests `roles/adopt/selection.py` and the names of entries."""
 
 import argparse
 from pathlib import Path
@@ -21,7 +21,7 @@ def source(number: int, name: str = "Pages") -> DataSource:
 
 
 def entry(number: int, name: str) -> Entry:
-    """Return the part of an entry on which its name depends."""
+    """Return an entry with only the property on which its name depends."""
     return cast("Entry", argparse.Namespace(data_source=source(number, name)))
 
 
@@ -58,7 +58,7 @@ def test_entries_have_valid_unique_names(display_names: list[str], expected: lis
         ),
     ],
 )
-def test_chosen_names_come_first(given: list[tuple[str, str]], expected: list[str] | str):
+def test_chosen_names_take_precedence(given: list[tuple[str, str]], expected: list[str] | str):
     planned = [entry(number, "Wiki") for number in range(3)]
     if isinstance(expected, list):
         assert entries.names(planned, given, ["kept"]) == expected
@@ -75,7 +75,7 @@ def select(capsys: pytest.CaptureFixture[str], **its: Any) -> tuple[list[str], s
     return [each.id for each in found], capsys.readouterr().err
 
 
-def test_data_sources_are_selected_and_left_out(
+def test_options_select_and_exclude_data_sources(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.chdir(tmp_path)

@@ -1,4 +1,4 @@
-"""Provide a stack with two entries, and updates of data sources that go wrong."""
+"""Provide a stack with two entries, and faulty updates of data sources."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -32,13 +32,13 @@ def add_wiki(world: World, role_arn: str | None = None, name: str = "Wiki") -> s
 
 
 def add_old(world: World, **more: Any) -> dict[str, Any]:
-    """Add the data source of the stack's entry with an earlier role, and return its properties."""
+    """Add a data source that matches the stack's entry but has another role; return its properties."""
     world.role("old")
     return dict(world.add_data_source(roleArn=OLD_ROLE, **more))
 
 
 def on_update(world: World, apply: Callable[[dict[str, Any]], object]) -> None:
-    """Change a data source after each update."""
+    """Apply a change to the data source after each update."""
 
     def changed(body: bytes) -> bytes:
         apply(world.server.data_source())
@@ -48,7 +48,7 @@ def on_update(world: World, apply: Callable[[dict[str, Any]], object]) -> None:
 
 
 def updates(world: World) -> int:
-    """Return how often the server was asked to update a data source."""
+    """Return the number of UpdateDataSource requests."""
     return world.server.calls.count("qbusiness:UpdateDataSource")
 
 
@@ -58,6 +58,6 @@ def assert_only_role_changed(world: World, before: dict[str, Any], role: str = R
 
 
 def journal(world: World, start: str = "assigned-dev-") -> str:
-    """Return the name of the only journal with this start."""
+    """Return the name of the only journal with this prefix."""
     (name,) = [name for name in world.files if name.startswith(start)]
     return name

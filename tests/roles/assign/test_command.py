@@ -1,4 +1,4 @@
-"""roles/assign/command, roles/view: pairs are planned; without pairs, entries that fit are listed."""
+"""Tests `roles/assign/command.py` and `roles/view.py`."""
 
 from pathlib import Path
 
@@ -52,7 +52,7 @@ NO_ROLE = (
 # The plan.
 
 
-def test_plan_names_the_earlier_role_and_who_else_uses_it(world: World):
+def test_plan_shows_the_earlier_role_and_its_other_users(world: World):
     deploy_two(world)
     world.role("shared")
     identifier, other = add_wiki(world, OTHER_ROLE), world.add("Other", OTHER_ROLE, SECRET_ARN)
@@ -73,7 +73,7 @@ def test_plan_names_the_earlier_role_and_who_else_uses_it(world: World):
     ("role", "text"),
     [(None, "it has no role now"), (f"{OTHER_ROLE}-deleted", f"{OTHER_ROLE}-deleted does not exist")],
 )
-def test_plan_says_if_there_is_no_earlier_role(world: World, role: str | None, text: str):
+def test_plan_notes_that_undo_cannot_restore_a_missing_role(world: World, role: str | None, text: str):
     deploy_two(world)
     identifier = add_wiki(world, role)
     said = world.assign(f"wiki={identifier}", "--yes")
@@ -89,7 +89,7 @@ def test_plan_lists_the_access_that_the_data_source_loses(world: World):
     assert "loses" not in world.assign(PAIR).out
 
 
-def test_denied_request_blocks_the_plan_unless_anyway(world: World):
+def test_denied_request_blocks_the_plan_without_anyway(world: World):
     before = add_old(world)
     world.put_policy(own_policy(SECRET_ARN, without="AllowsAmazonQToGetSecret"))
     said = world.assign(PAIR, "--yes")
@@ -110,14 +110,14 @@ def test_trust_policy_that_rejects_the_application_blocks_the_plan(world: World)
     assert f"  denied: Amazon Q Business cannot assume {ROLE_NAME} for {APPLICATION_ARN}: " in said.out
 
 
-def test_denied_requests_of_another_secret_are_listed(world: World):
+def test_denied_requests_for_another_secret_are_listed(world: World):
     identifier = world.add("Tickets", None, WIKI_SECRET, "JIRA")
     said = world.assign(f"aem-connector={identifier}", "--yes")
     assert (said.code, updates(world)) == (1, 0)
     assert f"  denied: {ROLE_NAME} cannot perform {READ} on {WIKI_SECRET}: " in said.out
 
 
-def test_requests_that_cannot_be_judged_do_not_block(world: World):
+def test_requests_that_cannot_be_evaluated_do_not_block_the_plan(world: World):
     add_old(world)
     world.reject("kms:GetKeyPolicy")
     said = world.assign(PAIR)
@@ -186,7 +186,7 @@ def test_missing_application_is_reported_on_one_line(world: World):
     )
 
 
-def test_secret_documents_are_neither_a_problem_nor_shown(world: World):
+def test_secret_documents_work_and_are_not_shown(world: World):
     world.secrets_in_state = {ROLE_ARN}
     identifier = world.add("Pages", None)
     said = world.assign(f"aem-connector={identifier}", "--yes", "--anyway")
@@ -224,7 +224,7 @@ def test_command_calls_exactly_the_listed_actions(world: World):
 # The list.
 
 
-def test_list_has_the_complete_command_for_data_sources_that_fit_one_entry(world: World):
+def test_list_contains_the_command_for_data_sources_that_fit_one_entry(world: World):
     deploy_two(world)
     world.role("old")
     wiki, aem = add_wiki(world), world.add("Pages", OLD_ROLE, SECRET_ARN)
@@ -252,7 +252,7 @@ def test_list_has_the_complete_command_for_data_sources_that_fit_one_entry(world
     assert "assign --stack" not in again
 
 
-def test_data_source_fits_only_if_document_and_aws_allow_its_requests(world: World):
+def test_data_source_fits_only_if_role_policy_and_aws_allow_its_requests(world: World):
     deploy_two(world)
     identifier = add_wiki(world)
     name = WIKI_ROLE.rpartition("/")[2]
@@ -264,7 +264,7 @@ def test_data_source_fits_only_if_document_and_aws_allow_its_requests(world: Wor
     assert "fits no entry" in world.assign().out
 
 
-def test_data_sources_that_share_an_entry_are_left_to_the_user(world: World):
+def test_no_command_is_shown_if_data_sources_fit_the_same_entry(world: World):
     deploy_two(world)
     first = add_wiki(world)
     add_wiki(world, name="Wiki2")
@@ -276,7 +276,7 @@ def test_data_sources_that_share_an_entry_are_left_to_the_user(world: World):
     assert "assign --stack" not in world.assign().out
 
 
-def test_data_source_with_role_of_wrong_entry_fits_its_own(world: World):
+def test_data_source_with_role_of_wrong_entry_fits_the_right_entry(world: World):
     deploy_two(world)
     identifier = add_wiki(world, ROLE_ARN)
     assert f"qbusiness-roles assign --stack dev wiki={identifier}\n" in world.assign().out

@@ -1,4 +1,4 @@
-"""Provide accounts for testing `roles audit`."""
+"""Provide accounts for testing `audit`."""
 
 import json
 from typing import Any
@@ -22,7 +22,7 @@ from tests.helpers.world import (
 
 
 def shared_role(world: World, first: str, second: str) -> tuple[str, str]:
-    """Add two data sources that share one role, which reads both secrets."""
+    """Add two data sources that share one role, which can read both secrets."""
     secrets = [world.secret(name) for name in (first, second)]
     document = json.loads(own_policy(secrets[0]))
     document["Statement"][0]["Resource"] = secrets
@@ -31,7 +31,7 @@ def shared_role(world: World, first: str, second: str) -> tuple[str, str]:
 
 
 def add_files(world: World, connector: str = "s3-v2") -> str:
-    """Add a data source whose documents are in a bucket, with the program's role."""
+    """Add a data source for a bucket, with a role like the program's."""
     world.bucket()
     kind = {"s3-v1": "S3", "s3-v2": "S3V2"}[connector]
     configuration = {"type": kind, "connectionConfiguration": {"bucketName": "documents"}}
@@ -40,13 +40,13 @@ def add_files(world: World, connector: str = "s3-v2") -> str:
 
 
 def create_key(world: World, *more: dict[str, Any]) -> str:
-    """Create a key whose policy delegates to the account, and has more statements; return the ARN."""
+    """Create a key whose policy delegates to the account and has these statements; return its ARN."""
     account = allow("kms:*", "*", Principal={"AWS": f"arn:aws:iam::{ACCOUNT}:root"})
     return world.client("kms").create_key(Policy=policy(account, *more))["KeyMetadata"]["Arn"]
 
 
 def complete_world(world: World) -> None:
-    """Add data sources with nothing wrong."""
+    """Add data sources without any problem."""
     key = create_key(world)
     decrypt = allow("kms:Decrypt", key, Condition=THROUGH_SECRETS_MANAGER)
     world.add_own(decrypt, secret={"KmsKeyId": key})
@@ -55,9 +55,9 @@ def complete_world(world: World) -> None:
 
 
 def add_granted(world: World) -> None:
-    """Add to `complete_world` data sources that need the other permissions.
+    """Add to `complete_world` a data source that requires an audit's other permissions.
 
-    Roles lack access that other policies, a grant, or AWS's pages make up for.
+    The roles lack statements. A grant, a bucket policy, or an alternative on AWS's pages replaces them.
     """
     others = {"StringNotEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}
     key = create_key(world, deny("kms:Decrypt", "*", Principal="*", Condition=others))
@@ -66,7 +66,7 @@ def add_granted(world: World) -> None:
     without = "AllowsAmazonQToIngestDocuments"
     world.add_own(ingest, name="Granted", without=without, secret={"KmsKeyId": key})
     world.client("kms").create_grant(KeyId=key, GranteePrincipal=world.role_arn, Operations=["Decrypt"])
-    # The bucket's policy, in place of the role's, allows listing the bucket of `add_files`.
+    # The bucket's policy, instead of the role's, allows listing the bucket from `add_files`.
     role = "arn:aws:iam::123456789012:role/qbusiness-s3"
     document = json.loads(s3_policy("qbusiness-s3"))
     kept = [each for each in document["Statement"] if each["Action"] != ["s3:ListBucket"]]
@@ -76,7 +76,7 @@ def add_granted(world: World) -> None:
 
 
 def add_audit_role(world: World, account: str, name: str = "audit", **trust: Any) -> Maker:
-    """Add the role to another account that an audit assumes; return the account's administrator."""
+    """Add the role that an audit assumes to another account; return the account's administrator."""
     there = world.administrator(account)
     statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": ROOT, **trust}
     there.role(name, trust=policy(statement), Path="/security/")
@@ -86,7 +86,7 @@ def add_audit_role(world: World, account: str, name: str = "audit", **trust: Any
 def add_elsewhere(
     world: World, there: Maker, account: str, *more: dict[str, Any], name: str, region: str = REGION
 ) -> None:
-    """Add a data source to another account, or to another Region, with a role like the program's.
+    """Add a data source with a role like the program's to another account or Region.
 
     `more` changes the role policy as in `own_policy`.
     """

@@ -1,4 +1,4 @@
-"""roles/audit/accounts: an audit of several accounts assumes a role in each of them."""
+"""Tests `roles/audit/accounts.py`, which assumes a role in each account."""
 
 from typing import Final
 
@@ -15,14 +15,14 @@ BOTH: Final = ("--account", ACCOUNT, "--account", OTHER_ACCOUNT, *ROLE)
 
 
 def unread(world: World, *options: str) -> list[str]:
-    """Return the texts about what was not read, with their accounts."""
+    """Return the messages about failed reads, each with its account."""
     found = world.audit("--json", *options).json["findings"]
     return [f"{each['account']}: {each['text']}" for each in found if each["kind"] == "not compared"]
 
 
 @pytest.fixture
 def two(world: World) -> World:
-    """Add a data source to the credentials' account, and one with a dangerous role to another."""
+    """Add a data source to the credentials' account, and one with a dangerous role to OTHER_ACCOUNT."""
     world.add_own(allow("sqs:*", "*", Sid="Queues"))
     there = add_audit_role(world, OTHER_ACCOUNT)
     add_elsewhere(world, there, OTHER_ACCOUNT, allow("*", "*", Sid="All"), name="Wiki")
@@ -30,7 +30,7 @@ def two(world: World) -> World:
 
 
 @pytest.mark.slow
-def test_organization_means_its_active_accounts(two: World):
+def test_organization_option_selects_active_accounts(two: World):
     states = {ACCOUNT: "ACTIVE", OTHER_ACCOUNT: "ACTIVE", THIRD: "SUSPENDED"}
     accounts = [{"Id": name, "State": state} for name, state in states.items()]
     two.server.answers["organizations:ListAccounts"] = {"Accounts": accounts}
@@ -54,18 +54,18 @@ def test_external_id_is_sent_and_never_shown(world: World):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("call", ["qbusiness:ListApplications", "iam:GetRole"])
-def test_rest_of_report_follows_expired_credentials(two: World, call: str):
+def test_expired_credentials_do_not_stop_the_report(two: World, call: str):
     two.reject(f"{ACCOUNT} {call}", code="ExpiredToken")
     said = two.audit(*BOTH)
     assert said.code == 1
     text = "AWS rejects the credentials (ExpiredToken): sign in"
     assert f"account {ACCOUNT}, which was not read completely:\n  not compared: {text}" in said.out
     assert "\ndata sources in us-east-1, 2 accounts: 1 dangerous\n" in said.out
-    assert "tests" not in said.out + said.err  # the secret access key
+    assert "tests" not in said.out + said.err  # `tests` is the secret access key
 
 
 @pytest.mark.slow
-def test_failed_region_of_an_account_is_named_once(two: World):
+def test_failed_region_of_an_account_is_reported_once(two: World):
     two.server.unreadable.add("eu-west-1")
     text = "eu-west-1: qbusiness:ListApplications is not allowed for these credentials"
     found = unread(two, *BOTH, *BOTH, "--region", REGION, "--region", "eu-west-1")
@@ -85,7 +85,7 @@ CHARACTERS: Final = "expected 2 to 1,224 letters, digits, and _+=,.@:/-"
         ("--external-id", ["x y", "x", "x" * 1225, "\xe9\xe9"], CHARACTERS),
     ],
 )
-def test_invalid_option_is_one_line(
+def test_invalid_option_is_reported_on_one_line(
     capsys: pytest.CaptureFixture[str], option: str, texts: list[str], expected: str
 ):
     for text in texts:
@@ -95,7 +95,7 @@ def test_invalid_option_is_one_line(
         assert capsys.readouterr().err.splitlines()[-1].endswith(expected)
 
 
-def test_contradicting_options_are_one_line(world: World):
+def test_contradictory_options_are_reported_on_one_line(world: World):
     line = world.audit("--account", OTHER_ACCOUNT).rejection
     assert f"account {OTHER_ACCOUNT} is not the credentials' account, {ACCOUNT}: " in line
     valid = {

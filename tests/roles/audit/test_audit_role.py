@@ -1,4 +1,4 @@
-"""examples/audit-role: the CloudFormation template for the role that an audit assumes."""
+"""Tests the CloudFormation template in `examples/audit-role`."""
 
 import json
 from functools import partial
@@ -59,7 +59,7 @@ def allowed(world: World) -> set[str]:
     return {*statement["Action"]}
 
 
-def test_policies_equal_those_on_the_page(world: World):
+def test_policies_match_the_page(world: World):
     text = (PROJECT / "docs" / "read-permissions.md").read_text()
     _, _, trust, caller = map(json.loads, blocks("json", text))
     role = create(world, f"arn:aws:iam::{ACCOUNT}:role/auditor", "EXTERNAL_ID")

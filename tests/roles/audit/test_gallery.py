@@ -1,4 +1,4 @@
-"""roles/rendering, roles/audit/survey: the complete report about data sources of every kind."""
+"""Tests `roles/rendering.py` and `roles/audit/survey.py` with data sources of every kind."""
 
 import json
 import re
@@ -34,14 +34,14 @@ CONSOLE: Final = [f"{ROLES}{path}QBusiness-DataSource-*" for path in ("", "servi
 
 
 def trust(**condition: Any) -> str:
-    """Return the program's trust policy with more conditions."""
+    """Return the program's trust policy with additional conditions."""
     document = json.loads(TRUST)
     document["Statement"][0]["Condition"] |= condition
     return json.dumps(document)
 
 
 def add_own(world: World) -> None:
-    """Add data sources with roles of their own."""
+    """Add data sources with roles similar to the program's."""
     world.add_own(name="Equivalent")
     world.add("Twin", world.role_arn, world.secret("twin"))
     world.add_own(allow("sqs:*", "*"), name="Excess")
@@ -49,10 +49,10 @@ def add_own(world: World) -> None:
     world.add_own(allow("*", "*", Sid="All"), allow("sqs:*", "*", Sid="Queues"), name="Dangerous")
     world.add_own(name="Attached")
     world.attach("qbusiness-Attached", "wide", WIDE)
-    # A Deny is a problem only if it denies a request.
+    # A Deny statement is a problem only if it denies a request.
     world.add_own(deny("qbusiness:*", "*", Sid="Never"), name="Denied")
     world.add_own(deny("s3:*", "*"), name="Guarded")
-    # AWS's pages disagree, or give a role more than the program does.
+    # AWS's pages contradict each other, or allow more than the program does.
     world.add_own(allow(INGEST, INDEX_ARN, Sid="Ingest"), name="Index-alone", without=INGESTION)
     world.add_own(allow("iam:PassRole", CONSOLE, Condition=TO_SERVICE), name="Console")
     logs = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/qbusiness/*"
@@ -64,7 +64,7 @@ def add_own(world: World) -> None:
     later = trust(DateGreaterThan={"aws:CurrentTime": "2020-01-01T00:00:00Z"})
     world.add_own(name="Since-2020", trust=later)
     world.add_own(name="Organization", trust=trust(StringLike={"aws:SourceOrgID": "o-a1b2c3d4e5"}))
-    # The role of document enrichment.
+    # A role that is also used for document enrichment.
     world.add_own(allow("lambda:InvokeFunction", "*"), name="Hooked")
     hook = {"preExtractionHookConfiguration": {"roleArn": world.role_arn}}
     world.add("Hooks", world.role_arn, world.secret_arn, documentEnrichmentConfiguration=hook)
@@ -95,7 +95,7 @@ def add_others(world: World) -> None:
 
 
 def add_broken(world: World) -> None:
-    """Add data sources that cannot work, or that cannot be compared."""
+    """Add data sources that cannot work or cannot be compared."""
     key = create_key(world)
     secret_arn = world.secret("gone/secret", KmsKeyId=key)
     document = own_policy(
@@ -125,7 +125,7 @@ def test_every_kind_of_data_source_is_reported(world: World, assert_golden: Call
         add(world)
     text = world.audit()
     assert text.code == 1
-    # AWS chooses the ends of secrets' ARNs, the IDs of keys, and the days.
+    # AWS chooses the suffixes of secrets' ARNs, key IDs, and dates.
     fixed = re.sub(r"(:secret:[\w/-]+)-\w{6}\b", r"\1-SUFFIX", text.out)
     fixed = re.sub(r"(?<=:key/)[0-9a-f-]{36}", "KEY", fixed)
     fixed = re.sub(r"\b2\d{3}-\d\d-\d\d( \d\d:\d\d)?", "DATE", fixed)

@@ -1,4 +1,4 @@
-"""roles/audit/records: a finding has an ID as long as it lasts, and can be accepted."""
+"""Tests `roles/audit/records.py`: IDs of findings and acceptance of findings."""
 
 import re
 from datetime import date, timedelta
@@ -22,7 +22,7 @@ SECRET_SID: Final = "AllowsAmazonQToGetSecret"
 
 
 def said(**changes: Any) -> str:
-    """Return what the last of two statements says, with these changes."""
+    """Return the meaning of the second statement in a policy, with these changes."""
     changed = {name: it for name, it in (STATEMENT | changes).items() if it is not None}
     return meaning(read_document(policy(allow("*", "*"), changed), Kind.IDENTITY).statements[-1])
 
@@ -42,16 +42,16 @@ def said(**changes: Any) -> str:
         ({"Condition": {}}, False),
     ],
 )
-def test_statement_that_says_something_else_is_another_finding(changes: dict[str, Any], same: bool):
+def test_statement_with_another_meaning_is_another_finding(changes: dict[str, Any], same: bool):
     assert (said(**changes) == said()) is same
 
 
-def test_id_depends_on_account_role_kind_and_policy():
+def test_finding_id_depends_on_account_role_kind_and_policy():
     first = Record("in excess", "1", "role", policy="p").identified("it")
     others = [{"account": "2"}, {"role": "other"}, {"kind": "dangerous"}, {"policy": "q"}]
     found = {first._replace(**each).identified("it").id for each in others}
     assert len({*found, first.id, first.identified("another").id}) == 6
-    # A spreadsheet or YAML would take digits for a number.
+    # A spreadsheet or YAML parser would treat digits as a number.
     assert all(re.fullmatch("[a-p]{10}", each) for each in (*found, first.id))
     assert first._replace(text="in other words", details=("x",)).identified("it").id == first.id
 
@@ -67,7 +67,7 @@ f: {reason: x, until: 2027-03-31}
 """
 
 
-def test_error_in_file_of_accepted_findings_names_entries(world: World):
+def test_error_in_file_of_accepted_findings_lists_invalid_entries(world: World):
     assert world.audit("--accept", FILE).rejection == f"audit: {FILE}: No such file or directory"
     world.path(FILE).write_text("[{role: x}]")
     assert world.audit("--accept", FILE).rejection == f"audit: {FILE} is not {FORM}: fix it or move it"
@@ -86,7 +86,7 @@ def accept(world: World, *found: str, until: date = TOMORROW) -> None:
     world.path(FILE).write_text("".join(entries))
 
 
-def test_accepted_finding_changes_no_exit_code_until_its_statement_changes(world: World):
+def test_acceptance_of_finding_ends_when_its_statement_changes(world: World):
     world.add_own(allow("sqs:*", "*"))
     accept(world, *ids(world))
     run = world.audit("--accept", FILE)
@@ -119,7 +119,7 @@ def test_acceptance_ends_after_its_last_day(world: World):
 
 
 @pytest.mark.slow
-def test_accepted_fault_hides_neither_the_role_nor_another_data_source(world: World):
+def test_acceptance_hides_no_other_finding(world: World):
     role_arn = world.role("qbusiness-Old", own_policy(without=SECRET_SID))
     world.add("Old", role_arn, "gone")
     accept(world, *ids(world))

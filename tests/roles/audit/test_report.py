@@ -1,4 +1,4 @@
-"""roles/audit/report, command: one report of three accounts in each format, and the exit codes."""
+"""Tests `roles/audit/report.py` and `command.py`."""
 
 import csv
 import json
@@ -25,13 +25,13 @@ HEAD: Final = {"date": "2026-11-30 06:17 UTC", "caller": "", "version": "0.3.0",
 
 
 def dated(text: str) -> str:
-    """Return a report with the date and version of the page's example."""
+    """Return a report with the date and version from the example on the page."""
     text = re.sub(r"20\d\d-\d\d-\d\d \d\d:\d\d UTC", HEAD["date"], text)
     return re.sub(r"(qbusiness-roles |session,|\"version\": \")\d+\.\d+\.\d+", r"\g<1>0.3.0", text)
 
 
 @pytest.mark.slow
-def test_report_of_three_accounts_in_each_format(
+def test_report_on_three_accounts_matches_page_and_golden_file(
     world: World, assert_golden: Callable[[Path, str], None]
 ):
     part = prose("Several accounts", PAGE)
@@ -65,7 +65,7 @@ def test_report_of_three_accounts_in_each_format(
         ["Intranet", ACCOUNT, "us-east-1", "none", "equivalent", "equivalent"],
         ["Assets", OTHER_ACCOUNT, "us-east-1", "none", "equivalent", "equivalent"],
     ]
-    # A finding has the same entries in both formats.
+    # A finding has the same entries in CSV and JSON.
     found = [{name: document[name] for name in HEAD} | each for each in document["findings"]]
     plain = [
         {name: it if isinstance(it, str) else "; ".join(it) for name, it in each.items()}
@@ -74,7 +74,7 @@ def test_report_of_three_accounts_in_each_format(
     assert [*csv.DictReader(table.splitlines())] == plain
 
 
-def test_no_cell_is_a_formula_or_controls_a_terminal():
+def test_csv_cells_contain_no_formulas_or_control_characters():
     cells = {
         **{f"{start}1+1": f"'{start}1+1" for start in "=+-@\uff1d\uff0b\uff0d\uff20"},
         "a=1": "a=1",
@@ -87,7 +87,7 @@ def test_no_cell_is_a_formula_or_controls_a_terminal():
 
 
 @pytest.mark.slow
-def test_csv_is_rfc_4180_in_utf_8_whatever_the_encoding(world: World):
+def test_csv_is_utf_8_and_follows_rfc_4180_in_any_environment(world: World):
     world.add_own()
     world.server.qbusiness.resources[APPLICATION_ID,]["displayName"] = "Gr\xf6\xdfe, \u6587"
     done = subprocess.run(
@@ -103,7 +103,7 @@ def test_csv_is_rfc_4180_in_utf_8_whatever_the_encoding(world: World):
 
 
 @pytest.mark.slow
-def test_exit_code_is_that_of_the_worst_result(world: World):
+def test_worst_result_determines_exit_code(world: World):
     line = world.audit().rejection
     place = f"us-east-1, account {ACCOUNT}"
     text = f"there is no Amazon Q Business data source in {place}: pass the applications' Region with "

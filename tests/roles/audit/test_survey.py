@@ -1,4 +1,4 @@
-"""roles/audit/survey, roles/applications, sources: what an audit asks and cannot read."""
+"""Tests `roles/audit/survey.py`, `roles/applications.py`, and `roles/sources.py`."""
 
 import json
 import re
@@ -33,11 +33,11 @@ TOLD: Final = {
     "organizations:DescribeOrganization": "the key policy depends on aws:PrincipalOrgID",
     "s3:GetEncryptionConfiguration": "the account that owns the bucket",
 }
-"""What is said without an action, if it is not that the action is not allowed."""
+"""Messages for denied actions that do not say that the action is not allowed."""
 
 
 @pytest.mark.slow
-def test_audit_continues_without_a_permission_and_says_so(world: World):
+def test_audit_continues_without_a_permission_and_reports_it(world: World):
     complete_world(world)
     add_granted(world)
     unasked = ("sts:GetCallerIdentity", "secretsmanager:GetResourcePolicy")
@@ -52,7 +52,7 @@ def test_audit_continues_without_a_permission_and_says_so(world: World):
 
 
 @pytest.mark.slow
-def test_dangers_count_whatever_could_not_be_read(world: World):
+def test_dangerous_access_is_reported_despite_unreadable_policies(world: World):
     world.add_own()
     world.reject("secretsmanager:DescribeSecret", "iam:GetPolicyVersion")
     said = world.audit("--json")
@@ -66,7 +66,7 @@ def test_dangers_count_whatever_could_not_be_read(world: World):
     assert ("not compared", text) in [(each["kind"], each["text"]) for each in said.json["findings"]]
 
 
-def test_data_source_deleted_in_the_meantime_is_left_out(world: World):
+def test_data_source_deleted_during_the_run_is_left_out(world: World):
     world.add_own()
     deleted = {"dataSourceId": OTHER_ID, "displayName": "Old", "type": "AEM"}
 
@@ -98,7 +98,7 @@ def test_shared_resources_are_read_once(world: World):
         "GetDataSource": 100,
         **dict.fromkeys((*role, *secret), 5),
     }
-    # Neither is a failed call repeated.
+    # A failed call is not repeated, either.
     world.reject("secretsmanager:DescribeSecret")
     assert world.audit().code == 2
     assert world.server.calls.count("secretsmanager:DescribeSecret") == 5
@@ -126,10 +126,10 @@ def test_role_is_compared_with_needs_in_all_audited_regions(world: World):
     assert "in excess" not in said.out
 
 
-# Evidence, and access that other policies allow.
+# Syncs and keys.
 
 
-def test_data_source_that_failed_to_sync_comes_first(world: World):
+def test_data_source_that_failed_to_sync_is_listed_first(world: World):
     synced = world.add_own(name="A", without=GET_SECRET)
     failed = world.add_own(name="B", without=GET_SECRET)
     world.sync(synced, "SUCCEEDED")
@@ -145,7 +145,7 @@ def test_data_source_that_failed_to_sync_comes_first(world: World):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("condition", "expected"), [(True, "equivalent"), (False, "1 in excess")])
-def test_key_of_current_version_is_needed(world: World, condition: bool, expected: str):
+def test_key_of_current_secret_version_is_needed(world: World, condition: bool, expected: str):
     earlier, later = create_key(world), create_key(world)
     more = {"Condition": THROUGH_SECRETS_MANAGER} if condition else {}
     decrypt = allow("kms:Decrypt", [earlier, later], Sid="Key", **more)
@@ -160,7 +160,7 @@ def test_key_of_current_version_is_needed(world: World, condition: bool, expecte
 
 
 def changed(*more: dict[str, Any], **changes: Any) -> str:
-    """Return the trust policy with changes to its statement, without the elements that are None."""
+    """Return the trust policy with changes to its statement; None removes an element."""
     (statement,) = json.loads(TRUST)["Statement"]
     return policy(
         {name: its for name, its in {**statement, **changes}.items() if its is not None}, *more
@@ -184,7 +184,7 @@ EVERYBODY: Final = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": 
         (changed(Principal={"Service": ["qbusiness.amazonaws.com", "ec2.amazonaws.com"]}), False),
         (changed(Principal=None, NotPrincipal={"Service": "qbusiness.amazonaws.com"}), False),
         (changed(Effect="Deny"), False),
-        # Every Allow statement counts; a Deny statement adds no principal.
+        # Every Allow statement counts, but a Deny statement adds no principal.
         (changed(EVERYBODY), False),
         (changed({**EVERYBODY, "Effect": "Deny"}), True),
     ],
@@ -193,7 +193,7 @@ def test_role_can_be_unused_if_it_trusts_only_audited_applications(trust: str, o
     assert trusts_only([OTHER_ARN, APPLICATION_ARN], trust) is only
 
 
-def test_unused_roles_are_listed_and_last_uses_shown(world: World):
+def test_unused_roles_and_last_uses_are_shown(world: World):
     world.add_own()
     role_arn, hook_arn = world.role("qbusiness-Old"), world.role("qbusiness-hook")
     hook = {"preExtractionHookConfiguration": {"roleArn": hook_arn}}
@@ -210,6 +210,6 @@ def test_unused_roles_are_listed_and_last_uses_shown(world: World):
     world.server.spoil["iam:GetRole"] = lambda body: re.sub(rb"<RoleLastUsed.*(?=</Role>)", use, body)
     assert unused() == {role_arn: "no data source uses it; last used on 2026-10-01"}
     assert re.search(r"^Pages .* 2 +2026-10-01  equivalent$", world.audit().out, re.MULTILINE)
-    # Another data source of the application may use it.
+    # A data source that could not be read might use the role.
     world.reject("qbusiness:GetDataSource")
     assert unused() == {}

@@ -1,7 +1,7 @@
-"""Stand in for AWS and Pulumi: an account in which nothing is wrong, and the changes that a row makes.
+"""Stand in for AWS and Pulumi with a healthy account, to which each row makes changes.
 
-An account has resources by ID, ARN, or name, and responses by operation or by operation and resource. A
-resource that no row mentions does not exist, except those of the stack `dev`.
+An account maps IDs, ARNs, and names to resources, and maps operations, alone or with a resource, to
+responses. Resources that a row does not mention do not exist, except those of the stack `dev`.
 """
 
 import json
@@ -56,7 +56,7 @@ DELETION: Final = "allowNetworkInterfaceDeletion"
 
 
 def identifier(number: int) -> str:
-    """Return the ID of the data source with this number, counted from 0."""
+    """Return the ID of the data source with this number, starting at 0."""
     return f"{number:08}-7890-12ab-cdef-333333333333"
 
 
@@ -64,7 +64,7 @@ ALONE: Final = ("--application", APPLICATION_ID, "--data-source-id", identifier(
 
 
 class Rejected(NamedTuple):
-    """An error as a response, or as the response to all calls about a resource."""
+    """An error response to a call, or to all calls about a resource."""
 
     code: str
 
@@ -90,7 +90,7 @@ def data_sources(*changes: Mapping[str, Any]) -> Account:
 
 
 def in_other_index(*sources: Mapping[str, Any]) -> Account:
-    """Return data sources, of which the last one is in another index."""
+    """Return data sources, the last of which is in another index."""
     *others, last = sources
     return at(OTHER_INDEX) | data_sources(*others, {"indexId": OTHER_INDEX, **last})
 
@@ -101,12 +101,12 @@ def aem(**entries: Any) -> Account:
 
 
 def failed(message: str, status: str = "FAILED", **more: Any) -> Account:
-    """Return changes that give a data source a failed last sync."""
+    """Return changes that make a data source's last sync fail."""
     return {"sync": {"status": status, "error": {"errorMessage": message}, **more}}
 
 
 def synced(status: str, **metrics: str) -> Account:
-    """Return changes that give a data source a last sync."""
+    """Return changes that set the status of a data source's last sync."""
     return {"sync": {"status": status, "metrics": metrics}}
 
 
@@ -122,7 +122,7 @@ def role_of(entry: str) -> str:
 
 
 def merged(base: Any, change: Any) -> Any:
-    """Return a value with changes at any depth; None removes an entry."""
+    """Return the value with changes at any depth; None removes an entry."""
     if not (isinstance(base, dict) and isinstance(change, dict)):
         return change
     both = base | {name: merged(base.get(name), it) for name, it in change.items()}
@@ -133,9 +133,9 @@ def merged(base: Any, change: Any) -> Any:
 
 
 def healthy(name: str) -> dict[str, Any]:
-    """Return the resource with this ID, ARN, or name, without any fault.
+    """Return a healthy resource with this ID, ARN, or name.
 
-    Some entries, such as `policy` and `sync`, are not AWS's; `Client` makes responses from them.
+    `Client` makes responses from entries that AWS does not have, such as `policy` and `sync`.
     """
     if "_" in name:  # an operation
         return {}
@@ -212,10 +212,10 @@ def healthy(name: str) -> dict[str, Any]:
 
 
 class World(NamedTuple):
-    """Differences from an account in which nothing is wrong."""
+    """The differences from a healthy account."""
 
     guard: Policy = ""
-    """An inline policy of the role, besides the program's."""
+    """An inline policy of the role, in addition to the program's."""
     attached: Policy = ""
     own: Policy = "own"
     """The role policy."""
@@ -241,11 +241,11 @@ class World(NamedTuple):
         return any(identifier(0) in each for each in self.changes)
 
     def account(self, *, alone: bool) -> Account:
-        """Return the account, with or without the stack; without it, a data source has the role."""
+        """Return the account with or without the stack. Without it, a data source has the role."""
         arn = self.settings.get("secretId") or SECRET_ARN
         arn = arn if arn.startswith("arn:") else SECRET_ARN
         tags = [{"Key": name, "Value": it} for name, it in self.secret_tags.items()]
-        # A data source does not contain the option for this statement.
+        # A data source does not contain the setting that adds this statement.
         unknown = "AllowsAmazonQToDeleteTaggedNI" if alone else ""
         own = statements(self.own, self.bucket_owner)
         changes: list[Account] = [
@@ -286,12 +286,12 @@ _RESOURCES: Final = (
     *("dataSourceId", "indexId", "applicationId", "SecretId", "KeyId", "Bucket"),
     *("PolicyArn", "RoleName"),
 )
-"""The parameters that name a resource, the most specific first."""
+"""The parameters that identify a resource, the most specific first."""
 _NOT_FOUND: Final = {"iam": "NoSuchEntity", "kms": "NotFoundException", "s3": "NoSuchBucket"}
 
 
 def _encryption(default: Any) -> Any:
-    """Return a bucket's encryption, given a key, or an empty string for the key that AWS manages."""
+    """Return a bucket's encryption with a key; an empty string stands for the AWS managed key."""
     if isinstance(default, Rejected):
         return default
     rule = {"SSEAlgorithm": "AES256" if default is None else "aws:kms"}
@@ -334,7 +334,7 @@ _ABOUT: Final[dict[str, Callable[[Any], Any]]] = {
 
 
 class Client:
-    """Calls of one service; a method `_OPERATION` makes a response from several resources."""
+    """A client for one service; a method `_OPERATION` makes a response from several resources."""
 
     def __init__(self, account: Account, service: str, region: str, calls: list[Any]) -> None:
         self.account, self.service, self.calls = account, service, calls
@@ -350,7 +350,7 @@ class Client:
         return SimpleNamespace(paginate=paginate)
 
     def respond(self, operation: str, **given: Any) -> Any:
-        """Return the response to a call, or raise the error that is the response."""
+        """Return the response to a call, or raise it if it is an error."""
         self.calls.append((operation, given))
         name = self._name(next((given[each] for each in _RESOURCES if each in given), ""))
         names = [name, *(it for each in given.get("Filters", ()) for it in each["Values"])]
@@ -383,7 +383,7 @@ class Client:
         return given if given in self.account or not named else named[0]
 
     def _every(self, entry: str, *values: Any) -> list[Any]:
-        """Return the resources with an entry, or with one of its values."""
+        """Return the resources that have the entry. If values are passed, it must be one of them."""
         every = [each for each in self.account.values() if isinstance(each, dict) and entry in each]
         return [each for each in every if not values or each[entry] in values]
 
@@ -423,7 +423,7 @@ class Client:
 
 @contextmanager
 def replaced(account: Account, printed: Mapping[str, Any]) -> Generator[list[tuple[str, Any]]]:
-    """Replace AWS and the Pulumi CLI; yield the calls of AWS, with their parameters."""
+    """Replace AWS and the Pulumi CLI; yield the calls to AWS with their parameters."""
     calls: list[tuple[str, Any]] = []
 
     def ignore(*_: object) -> None: ...
@@ -456,7 +456,7 @@ def replaced(account: Account, printed: Mapping[str, Any]) -> Generator[list[tup
 
 
 def ask(world: World, options: Sequence[str]) -> Output:
-    """Run `check` in a world."""
+    """Run `check` on the account of this world."""
     with replaced(world.account(alone=options[0] == ALONE[0]), printed(world)):
         return run(options)
 

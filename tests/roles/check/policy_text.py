@@ -1,8 +1,8 @@
 """Read policies from text, such as `allow * + deny kms:* for ROLE if Bool aws:ViaAWSService=true`.
 
 A statement is `allow|deny ACTION [on RESOURCE] [for PRINCIPAL] [if CONDITION & ...] [as SID]`. Negated
-elements are `all but ACTION`, `not on`, and `not for`; `A|B` is a list, and `#true` is JSON. Names in
-capitals are in NAMES. `own` stands for the role policy's statements, `own-SID` for all but one of them.
+elements are `all but ACTION`, `not on`, and `not for`; `A|B` is a list, and `#true` is JSON. NAMES
+defines the names in capitals. `own` stands for the role policy; `own-SID` leaves out one statement.
 """
 
 import json
@@ -23,7 +23,7 @@ from tests.helpers.world import (
 )
 
 Policy = str | Sequence[Any]
-"""Statements as text, or some of them as documents."""
+"""Statements as text, as documents, or as both."""
 
 SECRETS: Final = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret"
 EXPECTED: Final[dict[str, Any]] = json.loads(TRUST)["Statement"][0]
@@ -74,7 +74,7 @@ def _value(text: str) -> Any:
 
 
 def _principal(text: str) -> Any:
-    """Return a principal; a name with a dot is a service."""
+    """Return a principal; a name that ends with `.com` is a service."""
     if text in ("*", "AWS:*"):
         return {"AWS": "*"} if text == "AWS:*" else text
     found: dict[str, list[str]] = {}
@@ -87,7 +87,7 @@ def _principal(text: str) -> Any:
 
 
 def statement(text: str, lock: str = "Lock") -> dict[str, Any]:
-    """Return a statement that is written as text; a denial is called Lock."""
+    """Return the statement that a text describes; by default, the Sid of a denial is Lock."""
     found = _STATEMENT.fullmatch(text)
     assert found, text
     made: dict[str, Any] = {"Sid": lock} if found["effect"] == "deny" else {}
@@ -107,7 +107,7 @@ def statement(text: str, lock: str = "Lock") -> dict[str, Any]:
 
 
 def own_statements(bucket_owner: str) -> list[dict[str, Any]]:
-    """Return the statements of the role policy, of a bucket if it has an owner."""
+    """Return the role policy's statements: those for a bucket if it has an owner, or for a secret."""
     of_secret = golden("default-role-policy").replace(OTHER_ACCOUNT, ACCOUNT)
     of_bucket = of_role(golden("s3-v2-role-policy"), ROLE_NAME).replace(BUCKET_NAME, "documents")
     found = json.loads(of_bucket if bucket_owner else of_secret)["Statement"]

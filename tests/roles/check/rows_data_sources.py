@@ -84,7 +84,7 @@ ERRORS: Final = {
     "the catalog is too large": "",
     "too slow": "",
 }
-"""Errors of syncs, with the likely cause of each."""
+"""Sync errors, each with its likely cause."""
 FAILURES: Final = {"FAILED": {"error": {"errorMessage": "KMS"}}}
 ONE_OF_EACH: Final = [*{about: error for error, about in ERRORS.items()}.values()]
 
@@ -96,7 +96,7 @@ def other_role(policy: str = "", more: Any = None) -> Account:
 
 # fmt: off
 ROWS: Final = (
-    # A secret that only the data source has.
+    # A secret that only the data source uses.
     row('problem: role policy "proxy"', data_sources(OTHER_SECRET), at(PROXY)),
     row('cannot tell: other policies "proxy"', data_sources(OTHER_SECRET), at(PROXY),
         guard="allow READ on PROXY if IpAddress aws:SourceIp=ELSEWHERE"),
@@ -118,7 +118,7 @@ ROWS: Final = (
         at(ROLE_ARN, policies={"second": f"{READS_PROXY} + allow sqs:*"}), settings=CRAWLER),
     row('problem: role policy "proxy", update', data_sources(WITH_PROXY), at(PROXY), settings=CRAWLER |
         {"secretId": f"{PROXY.replace('proxy', 'old')}"}),
-    # A VPC that only the data source has.
+    # A VPC that only the data source uses.
     row('problem: role policy "00000001"', data_sources({}, NEW_SUBNET), THIRD),
     row('problem: role policy "add to a policy other than"', data_sources(NEW_SUBNET), THIRD),
     row('problem: subnets "subnet-0c", role policy', data_sources(NEW_SUBNET)),
@@ -194,7 +194,7 @@ ROWS: Final = (
         data_sources(*map(failed, ONE_OF_EACH), failed("decrypt", "INCOMPLETE"),
         failed("3 pages were too large", "INCOMPLETE"),
         failed("too slow", dataSourceErrorCode="KMS-1"), failed("too slow", startTime=None))),
-    # Access that AWS's pages describe in two ways.
+    # Access that AWS's pages describe in two different ways.
     row(None, own=INDEX_ONLY, alone="cannot tell: role policy"),
     row("problem: role policy; cannot tell: role policy",
         own="own-IngestDocuments + allow qbusiness:BatchPutDocument on INDEX", settings=TO_INDEX),

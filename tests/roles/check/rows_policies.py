@@ -57,7 +57,7 @@ def simulated(action: str, resource: str, decision: Any) -> Account:
 
 
 def denying(condition: str) -> str:
-    """Return a key policy that denies decryption under a condition and delegates the rest to IAM."""
+    """Return a key policy that denies decryption under a condition and otherwise delegates to IAM."""
     return f"delegation + deny kms:Decrypt for * if {condition}"
 
 
@@ -71,12 +71,12 @@ def trusting(policy: Any) -> Account:
 
 
 def trusted(condition: str, service: str = "qbusiness.amazonaws.com") -> str:
-    """Return the statement of the trust policy with another condition."""
+    """Return the trust policy's statement with another condition."""
     return f"allow sts:AssumeRole for {service} if {condition} as AllowsAmazonQServicePrincipal"
 
 
 def web_identity(provider: str, subject: str) -> dict[str, Any]:
-    """Return a statement that trusts the tokens of a provider for these subjects."""
+    """Return a statement that trusts a provider's tokens with these subjects."""
     return {
         "Effect": "Allow",
         "Principal": {"Federated": f"arn:aws:iam::{ACCOUNT}:oidc-provider/{provider}"},
@@ -86,12 +86,12 @@ def web_identity(provider: str, subject: str) -> dict[str, Any]:
 
 
 def lacking(*keys: str) -> dict[str, Any]:
-    """Return the entry of a response with the keys that the simulation lacked."""
+    """Return the entry in a simulation's response that lists missing condition keys."""
     return {"MissingContextValues": [*keys]}
 
 
 def on_resource(decision: str, **more: Any) -> dict[str, Any]:
-    """Return the decision on the secret, beside another resource."""
+    """Return a response with this decision on the secret, and a denial for another resource."""
     found = {"EvalResourceName": SECRET_ARN, "EvalResourceDecision": decision, **more}
     other = {"EvalResourceName": "other", "EvalResourceDecision": "explicitDeny"}
     return {"EvalDecision": "allowed", "ResourceSpecificResults": [other, found]}
@@ -178,7 +178,7 @@ ROWS: Final = (
         trusting(["trust", web_identity("gitlab.com", "project_path:acme/web:ref:main")])),
     # The role.
     row(UNREAD, rejected("get_role")),
-    # Without the caller, with rejected credentials, and in a sandbox that lacks an action.
+    # An unknown caller, rejected credentials, and a sandbox that does not support an action.
     row('rejected "sts:GetCallerIdentity is not allowed"', rejected("get_caller_identity")),
     row(NOT_ACCEPTED, rejected("get_caller_identity", code="ExpiredToken")),
     row(NOT_ACCEPTED, rejected("get_application", code="ExpiredToken")),
@@ -197,7 +197,7 @@ ROWS: Final = (
     row('problem: other policies "dangerous"', attached=f"allow iam:CreatePolicyVersion on {PERIMETER}"),
     row("problem: other policies; skipped: data source; note: other data source", data_sources({}),
         rejected("get_data_source"), guard="allow *"),
-    # The boundary; the one in the settings is not compared.
+    # Permissions boundaries; the boundary in the settings is not compared.
     row("skipped: permissions boundary", rejected("get_policy"), boundary="allow *"),
     row("cannot tell: key policy",
         boundary="allow all but kms:*",
@@ -226,7 +226,7 @@ ROWS: Final = (
         key=allowing("StringEquals aws:PrincipalOrgID=ORG")),
     row("", {f"get_key_policy {KEY_ARN}": {"Policy": document("delegation", "2008-10-17")}}),
     row(UNBOUNDED, boundary=BY_TAG, secret_tags={"team": ""}),
-    # Forms that AWS's pages and sample repositories publish. Of 20, at most two may be undecided.
+    # Policies from AWS's pages and sample repositories. At most one in ten can remain undecided.
     published("", key="delegation"),
     published("", key=f"delegation + {ADMINISTRATION} + {USE} + {GRANTS}"),
     published(NO_KEY, key=f"{ADMINISTRATION} + {USE} + {GRANTS}"),
@@ -303,7 +303,7 @@ ROWS: Final = (
     published("",
         boundary="allow * if DateGreaterThan aws:CurrentTime=2020-04-01T00:00:00Z & "
         "DateLessThan aws:CurrentTime=2199-06-30T23:59:59Z"),
-    # Forms that are easily misread.
+    # Policies that are easily misread.
     published("", key="delegation + deny kms:* for OTHER_ACCOUNT"),
     published("", key="allow kms:* for ADMIN|ROLE"),
     row('problem: other policies "the statement Lock and the statement Second"',

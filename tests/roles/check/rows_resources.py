@@ -42,7 +42,7 @@ OWN_OF_FOREIGN: Final = (
 
 
 def files(**settings: Any) -> dict[str, Any]:
-    """Return the settings of a connector that reads files in a bucket."""
+    """Return the settings of a connector that reads files from a bucket."""
     return {"connector": "sharepoint-server-subscription", "bucketName": "documents", **settings}
 
 
@@ -73,7 +73,7 @@ ROWS: Final = (
         at(FOREIGN_KEY_ARN, KeyState="PendingDeletion"), settings=FOREIGN),
     row("cannot tell: key policy, secret policy", at(FOREIGN_SECRET, KmsKeyId=KEY_ID),
         at(FOREIGN_KEY_ARN), rejected("get_resource_policy"), own=OWN_OF_FOREIGN, settings=FOREIGN),
-    # Its key.
+    # The secret's key.
     row("cannot tell: encryption", rejected("list_secret_version_ids")),
     row('problem: KMS key "ffffffff", role policy',
         at(SECRET_ARN, KmsKeyId=OTHER_KEY_ARN), settings={"kmsKeyId": OTHER_KEY_ARN}),

@@ -1,13 +1,13 @@
-"""Rows of worlds: the differences from an account in which nothing is wrong, and the answers of `check`.
+"""Define rows, each with the differences from a healthy account and the expected answers of `check`.
 
 A row is `row(expected, *changes, alone=..., **given)`. `expected` lists the questions that are not
-`ok`, by state, as in `problem: key policy, secret; note: index`. A text in quotes, after a question,
-must be in an answer in this state; `secret of wiki` is the question about one of several entries;
+`ok`, by state, as in `problem: key policy, secret; note: index`. An answer in this state must contain
+any quoted text after the question. `secret of wiki` is the question about one of several entries, and
 `rejected "text"` is an error in place of answers.
 
-`alone` has the answers without the stack: True for the same answers, except that "role policy" replaces
-"other policies"; False if `check` does not run without the stack. By default, it is True for rows that
-only change policies. None as `expected` means that `check` runs only without the stack.
+`alone` specifies the answers without the stack: True for the same answers, except that "role policy"
+replaces "other policies"; False if `check` does not run without the stack. The default is True for rows
+that change only policies. If `expected` is None, `check` runs only without the stack.
 """
 
 import re
@@ -24,13 +24,13 @@ STATES: Final = {"problem": 1, "skipped": 2, "cannot tell": 3, "note": 0}
 
 
 class Row(NamedTuple):
-    """A world with its expected answers, and its place in the table."""
+    """The differences from a healthy account, the expected answers, and the place in the source code."""
 
     world: World
     path: Path
     line: int
     ways: Sequence[tuple[str, Sequence[str]]]
-    """The expected answers, and the options with which to ask for them."""
+    """The expected answers, each with the options for `check`."""
 
 
 def row(
@@ -41,7 +41,7 @@ def row(
     entry: str = "",
     **given: Any,
 ) -> Row:
-    """Return a row; `entry` is the one that is checked."""
+    """Return a row. If `entry` is set, `check` evaluates only this entry."""
     caller = traceback.extract_stack(limit=2)[0]
     world = World(**given, changes=changes)
     if alone is None:  # by default, only rows that change only policies run without the stack
@@ -59,7 +59,7 @@ _POLICIES: Final = ("guard", "attached", "own", "boundary", "key", "secret", "se
 
 
 def answers_of(each: Row, said: Output) -> list[dict[str, Any]]:
-    """Return the answers; if the row has no data source, leave out that none uses the role."""
+    """Return the answers. For a row without a data source, omit the answer that none uses the role."""
     document, has_none = said.json, not each.world.has_data_source
     of = document.get("entries", {"": document})
     return [
@@ -82,7 +82,7 @@ _said: Final[dict[tuple[Path, int, bool], Output]] = {}
 
 
 def said_in(each: Row, options: Sequence[str]) -> Output:
-    """Return the output of `check --json`, which runs only once for each row and way."""
+    """Return the output of `check --json`, which runs once for each row, with or without the stack."""
     key = each.path, each.line, options[0] == STACK[0]
     if key not in _said:
         _said[key] = ask(each.world, (*options, "--json"))
@@ -90,7 +90,7 @@ def said_in(each: Row, options: Sequence[str]) -> Output:
 
 
 def judge(each: Row) -> str:
-    """Return the faults in a row's answers; empty if there are none."""
+    """Return a description of a row's wrong answers; empty if all answers are correct."""
     wrong: list[str] = []
     for text, options in each.ways:
         said = said_in(each, options)
@@ -114,7 +114,7 @@ def _differences(text: str, row: Row, said: Output) -> list[str]:
             expected.add((name.strip(), state))
             texts += [(name.strip(), state, each) for each in re.findall(r'"(.*?)"', quoted)]
     answers = answers_of(row, said)
-    # With the entry, unless all entries have this state.
+    # Include the entry in the question, unless all entries have this state.
     entries = {each["entry"] for each in answers}
     found = {(it["question"], it["state"], it["entry"]) for it in answers if it["state"] != "ok"}
     states = {
@@ -150,11 +150,11 @@ _PARTICULAR: Final = re.compile(
     r"|\barn:[^\s,;:)]+(?::[^\s,;)]+)*|\b[\w.-]*\d[\w.:-]*|\S*[=/_]\S*|\b[a-z0-9]+:[A-Z]\w+"
     r"|\b[A-Z]\w*[A-Z]\w*|\b(?:Lock|Admin|Other|documents|maps|guard|perimeter|wiki|tickets|later|statement)\b"
 )
-"""The parts of a sentence that are about one account: names, numbers, ARNs, actions, and documents."""
+"""The account-specific parts of a sentence: names, numbers, ARNs, actions, and documents."""
 
 
 def one_of_each(rows: Sequence[Row]) -> str:
-    """Return each sentence once, by question; a detail or remedy alone belongs to a known answer."""
+    """Return each sentence once, by question; details without an answer belong to an earlier one."""
     seen: set[str] = set()
     found: dict[str, list[str]] = {}
     for each in rows:

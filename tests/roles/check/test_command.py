@@ -1,4 +1,4 @@
-"""roles/check/command, roles/project: the options, answers, JSON document, and exit codes."""
+"""Tests `roles/check/command.py` and `roles/project.py`."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -45,7 +45,7 @@ OPTIONAL: Final = (
     "secretsmanager:ListSecretVersionIds",
     "kms:ListGrants",
 )
-"""Actions without which an answer may be `cannot tell`, but no question is skipped."""
+"""Actions without which an answer can be `cannot tell`, but no question is skipped."""
 OF_ENTRIES: Final = ("secretId", "kmsKeyId", "allowNetworkInterfaceDeletion")
 
 
@@ -72,7 +72,7 @@ OF_ENTRIES: Final = ("secretId", "kmsKeyId", "allowNetworkInterfaceDeletion")
         ),
     ],
 )
-def test_options_that_select_nothing_are_rejected(options: Sequence[str], error: str):
+def test_contradictory_options_and_unknown_names_are_rejected(options: Sequence[str], error: str):
     said = account.ask(account.World(), options)
     assert (said.code, said.out) == (2, "")
     assert said.err.startswith(f"check: {error}")
@@ -86,7 +86,7 @@ def test_context_without_condition_key_is_rejected(text: str, capsys: pytest.Cap
     assert f"{text!r} is not a condition key with a value: expected" in capsys.readouterr().err
 
 
-def test_stated_context_is_shown_with_the_keys_that_no_policy_names():
+def test_output_shows_context_and_keys_that_no_policy_uses():
     options = ("--context", "AWS:sourceip=198.51.100.1", "--context", "aws:SourceVpc=")
     world = account.World(guard="deny READ if NotIpAddress aws:SourceIp=ELSEWHERE")
     assert account.ask(world, (*STACK, *options)).out.endswith(
@@ -131,7 +131,7 @@ def test_problems_come_before_notes_and_counts(world: World):
     assert said.out.replace("stack dev,", "stack prod,") == blocks("text", PAGE.read_text())[0]
 
 
-def test_check_page_lists_every_name_of_a_finding():
+def test_check_page_lists_the_name_of_every_finding():
     answers, healthy = (
         Path(__file__).with_name(name).read_text() for name in ("answers.txt", "verbose.txt")
     )
@@ -176,7 +176,7 @@ def test_json_is_one_document_with_every_finding_and_decision():
     assert denied == {"secretsmanager:GetSecretValue": "no", "kms:Decrypt": "cannot tell"}
 
 
-def test_json_has_policies_only_for_role_outside_any_stack():
+def test_json_contains_policies_only_for_role_outside_any_stack():
     outside = account.ask(
         account.World(changes=[data_sources(WITH_PROXY), at(NAMES["PROXY"])]), (*ALONE, "--json")
     ).json
@@ -189,7 +189,7 @@ def test_json_has_policies_only_for_role_outside_any_stack():
 
 
 @pytest.mark.parametrize("action", sorted({*ACTIONS["check"]} - {*OPTIONAL, "sts:GetCallerIdentity"}))
-def test_missing_permission_skips_questions(world: World, action: str):
+def test_questions_are_skipped_without_permission(world: World, action: str):
     if action.startswith("s3:"):
         world.use_bucket()
     else:
@@ -241,7 +241,7 @@ def test_unreachable_services_affect_only_their_questions(world: World):
 
 @pytest.fixture
 def two(world: World) -> World:
-    """Turn the stack's role into the role of an entry called aem; add another one, without a policy."""
+    """Use the stack's role for an entry called aem; add tickets, whose role policy is wrong."""
     aem = {key: world.settings[f"{PROJECT_NAME}:{key}"] for key in OF_ENTRIES}
     tickets = {**aem, "connector": "jira"}
     world.set(**dict.fromkeys(OF_ENTRIES), dataSources={"aem": aem, "tickets": tickets})
@@ -250,7 +250,7 @@ def two(world: World) -> World:
     return world
 
 
-def test_finding_names_its_entries_but_shared_resources_are_read_once(two: World):
+def test_findings_list_their_entries_and_shared_resources_are_read_once(two: World):
     two.delete_secret(SECRET_ARN)
     said = two.check()
     assert said.code == 1
@@ -294,7 +294,7 @@ def test_missing_stack_is_reported_on_one_line(world: World):
 
 
 @pytest.mark.parametrize("name", [f"acme/{PROJECT_NAME}/dev", "acme/dev"])
-def test_commands_name_stack_as_given(world: World, name: str):
+def test_commands_use_the_stack_name_as_entered(world: World, name: str):
     world.iam.delete_role_policy(RoleName=ROLE_NAME, PolicyName=OWN)
     said = world.check("--stack", name)
     assert said.code == 1

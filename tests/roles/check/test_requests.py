@@ -1,4 +1,4 @@
-"""roles/check/requests, connector_calls, simulation: each request is decided and simulated."""
+"""Tests `roles/check/requests.py`, `connector_calls.py`, and `simulation.py`."""
 
 import json
 import re
@@ -45,7 +45,7 @@ class Request(NamedTuple):
 
 
 def requests_in(world: World) -> list[Request]:
-    """Return the role's requests."""
+    """Return the simulated requests of the role."""
     with replaced(world.account(alone=False), printed(world)) as calls:
         run(STACK)
     return [
@@ -74,7 +74,7 @@ def test_each_request_is_simulated_with_the_known_condition_keys(
             *(keys.split("; ") for _, keys in by_keys)
         )
         lines.append(f"  all: {'; '.join(sorted(common))}")
-        # Threads ask IAM, so the order of the calls can differ.
+        # Several threads call IAM, so the order of the calls varies.
         lines += sorted(
             f"  {', '.join(sorted(actions))} on {resource}: "
             + "; ".join(key for key in keys.split("; ") if key not in common)
@@ -84,7 +84,7 @@ def test_each_request_is_simulated_with_the_known_condition_keys(
 
 
 def general(arn: str) -> str:
-    """Return an ARN without its example part."""
+    """Return an ARN without the example's interface ID or object key."""
     return re.sub(r"(network-interface/|:s3:::[^/]+/).*", r"\1", arn)
 
 
@@ -123,7 +123,7 @@ def test_requests_of_each_connector_match_aws_pages(connector: str, options: Opt
 
 
 def as_question(world: World, request: Request) -> dict[str, Any]:
-    """Return the question for the simulator, with all keys that the policies name."""
+    """Return the simulator's input for a request, with all condition keys that the policies use."""
     of_resource = {"kms": world.key, "secretsmanager": world.secret, "s3": world.bucket or ""}
     own = [
         *statements(world.own, world.bucket_owner),

@@ -1,4 +1,4 @@
-"""roles/check/questions, remedies, context, roles/account, findings, grants, syncs: the answers."""
+"""Tests `roles/check/questions.py`, `remedies.py`, `context.py`, `roles/findings.py`, `grants.py`."""
 
 import re
 from collections.abc import Callable
@@ -31,7 +31,7 @@ ROWS: Final = (*rows_policies.ROWS, *rows_resources.ROWS, *rows_data_sources.ROW
 
 
 @pytest.mark.parametrize("row", ROWS, ids=[f"{each.path.stem}:{each.line}" for each in ROWS])
-def test_answers_are_those_in_row(row: Row):
+def test_answers_match_the_row(row: Row):
     if wrong := judge(row):
         pytest.fail(wrong, pytrace=False)
 
@@ -41,13 +41,13 @@ def test_every_sentence_matches_golden_file(assert_golden: Callable[[Path, str],
     assert_golden(Path(__file__).with_name("answers.txt"), one_of_each(ROWS))
 
 
-def test_rows_have_every_status_that_aws_documents():
+def test_rows_cover_every_status_in_the_api_model():
     model: Any = get_service_model("qbusiness")
     assert {*model.shape_for("DataSourceStatus").enum} == {*rows_data_sources.STATUSES}
     assert {*model.shape_for("DataSourceSyncJobStatus").enum} == {*rows_data_sources.SYNC_STATUSES}
 
 
-def test_hint_names_the_likely_cause_of_a_sync_error():
+def test_sync_error_hint_contains_the_likely_cause():
     errors = rows_data_sources.ERRORS
     said = ask(World(changes=[data_sources(*map(failed, errors))]), STACK)
     found = [
@@ -57,7 +57,7 @@ def test_hint_names_the_likely_cause_of_a_sync_error():
     assert dict(zip(errors, found, strict=True)) == errors
 
 
-def test_policy_that_is_deleted_in_the_meantime_is_left_out_with_one_note():
+def test_policy_deleted_during_the_check_causes_only_one_note():
     gone = f"{PERIMETER}-2"
     said = ask(World(attached="allow sqs:*", changes=[at(ROLE_ARN, attached=[PERIMETER, gone])]), STACK)
     assert said.code == 0
@@ -73,7 +73,7 @@ def test_answers_are_short_and_contain_no_command_that_removes_access():
 
 
 def translated(value: Any, texts: dict[str, str]) -> Any:
-    """Return a value in which texts are replaced."""
+    """Return the value with these replacements in all strings."""
     if isinstance(value, str):
         for here, there in texts.items():
             value = value.replace(here, there)
@@ -85,7 +85,7 @@ def translated(value: Any, texts: dict[str, str]) -> Any:
 
 
 def said_elsewhere(world: World, texts: dict[str, str]) -> Output:
-    """Return the output of `check` in a world that has other texts in the stack and in all responses."""
+    """Return the output of `check` with these replacements in the stack and in all responses."""
     respond, back = Client.respond, {there: here for here, there in texts.items()}
 
     def changed(self: Client, operation: str, **given: Any) -> Any:
@@ -119,9 +119,9 @@ IN_GOV_CLOUD: Final = {"arn:aws:": "arn:aws-us-gov:", "us-east-1": "us-gov-west-
 
 
 def test_answers_in_another_partition_are_the_same():
-    # The names of Regions and partitions matter to other rows, such as those about Availability Zones.
+    # Other rows depend on Regions' or partitions' names, such as those about Availability Zones.
     for row in ROWS[4::8]:
         here, there = said_elsewhere(row.world, {}), said_elsewhere(row.world, IN_GOV_CLOUD)
-        digest = re.compile(r"[0-9a-f]{16}\b")  # of an ARN
+        digest = re.compile(r"[0-9a-f]{16}\b")  # a digest of an ARN
         expected = digest.sub("", translated(here.out, IN_GOV_CLOUD))
         assert (row.line, there.code, digest.sub("", there.out)) == (row.line, here.code, expected)
