@@ -29,7 +29,7 @@ def main() -> int:
         prog="python -m sandbox", description="Run the program without AWS."
     )
     verbs = parser.add_subparsers(dest="verb", required=True)
-    run = verbs.add_parser("run", help="run a command in the sandbox: run -- pulumi preview")
+    run = verbs.add_parser("run", help="run a command in the sandbox, such as run -- pulumi preview")
     run.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND…")
     verbs.add_parser("shell", help="open a shell in the sandbox")
     verbs.add_parser(
@@ -64,7 +64,7 @@ def main() -> int:
 
 
 def _run(sandbox: Sandbox, command: list[str], variables: Mapping[str, str]) -> int:
-    """Replace this process with a command, so the command receives signals and controls the terminal.
+    """Replace this process with a command, so that it receives signals and controls the terminal.
 
     Return an exit code if the sandbox cannot be prepared or the command cannot be started.
     """
@@ -86,7 +86,7 @@ def _down(sandbox: Sandbox) -> int:
     Return the exit code of the last `pulumi destroy` that failed, or 0 if none failed. Neither a failure
     in a stack whose state cannot be read nor a failure to prepare the sandbox counts.
     """
-    # Leave Ctrl-C to Pulumi, which also receives it and shuts down the update properly.
+    # Let Pulumi handle Ctrl-C, because it also receives the signal and shuts down the update properly.
     signal.signal(signal.SIGINT, lambda _number, _frame: None)
     exit_code = 0
     try:
@@ -130,4 +130,4 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except KeyboardInterrupt:
-        sys.exit(130)  # as shells report for a command that Ctrl-C ended
+        sys.exit(130)  # the exit code that shells report after Ctrl-C

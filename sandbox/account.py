@@ -38,7 +38,7 @@ SUBNETS: Final[Mapping[str, tuple[str, str]]] = {
     "subnet-0a1b2c3d4e5f60718": (f"{REGION}b", "10.0.0.0/24"),
     "subnet-0b2c3d4e5f6071829": (f"{REGION}c", "10.0.1.0/24"),
 }
-"""Availability Zone and CIDR block of each subnet."""
+"""The Availability Zone and CIDR block of each subnet."""
 SECURITY_GROUP_ID: Final = "sg-0c3d4e5f607182930"
 
 
@@ -63,7 +63,7 @@ def _fill_secrets_manager() -> None:
 
     for secret_id, key in SECRETS.items():
         name, _, suffix = secret_id.rpartition("-")
-        # Only this secret gets the suffix. If it is recreated, the new secret gets a different one.
+        # Only this secret gets the suffix. If it is recreated, the new secret gets a different suffix.
         secret = SecretsManagerSecretIdentifier(ACCOUNT, REGION, name)
         moto_id_manager.set_custom_id(secret, suffix)
         secretsmanager_backends[ACCOUNT][REGION].create_secret(
@@ -115,7 +115,7 @@ def _fill_s3() -> None:
     theirs = s3_backends[OTHER_ACCOUNT]["aws"]
     theirs.create_bucket(DOCUMENTS_BUCKET, REGION)
     bucket = f"arn:aws:s3:::{DOCUMENTS_BUCKET}"
-    # The bucket's owner must also let roles in another account read it.
+    # The bucket's owner must also let roles in another account read the bucket.
     statement = {
         "Effect": "Allow",
         "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},

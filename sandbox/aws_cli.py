@@ -1,8 +1,8 @@
-"""Replace the AWS CLI in the sandbox on machines without the AWS CLI.
+"""Replace the AWS CLI in the sandbox on machines where the AWS CLI is not installed.
 
 This command supports API operations with their options, `--region`, `--query`, `--cli-input-json`, and
-`--output json` or `text`. It does not support the AWS CLI's own commands, such as `aws s3 ls`, or its
-shorthand syntax: structures must be JSON. Unlike the AWS CLI, it returns only the first page of a list.
+`--output json` or `text`. It does not support high-level commands, such as `aws s3 ls`, or shorthand
+syntax: structures must be JSON. Unlike the AWS CLI, it returns only the first page of a list.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from sandbox.provider.calls import ProviderError, call, client
 
 
 def main() -> None:
-    """Call the given operation, and print its result or exit with an error message."""
+    """Call an AWS operation, and print the result or exit with an error message."""
     parser = argparse.ArgumentParser(
         prog="aws",
         usage="aws SERVICE OPERATION [--OPTION VALUE …]",
@@ -103,7 +103,7 @@ def _json(option: str, text: str) -> Any:
 
 
 def _text(found: Any) -> str:
-    """Return the output for `--output text`: one line, or for a list of lists, one for each item."""
+    """Return the output for `--output text`: one line or, for a list of lists, a line for each item."""
     rows = found if isinstance(found, list) and any(isinstance(row, list) for row in found) else [found]
     return "\n".join("\t".join(map(str, row if isinstance(row, list) else [row])) for row in rows)
 

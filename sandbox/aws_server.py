@@ -1,6 +1,6 @@
 """Serve stand-ins for AWS and the AWS providers on loopback.
 
-moto stands in for AWS, after additional validation of IAM calls; Amazon Q Business has its own stand-in.
+moto stands in for AWS after additional validation of IAM calls. `QBusiness` is a separate stand-in.
 
 `python -m sandbox.aws_server DIRECTORY SOURCES` starts a server in the background; SOURCES is the digest
 of its source files. In DIRECTORY, `server.json` contains the server's process ID, SOURCES, and ports.
@@ -8,9 +8,9 @@ of its source files. In DIRECTORY, `server.json` contains the server's process I
 resources and the roles' credentials survive if the server is killed; other services start again with
 their initial contents. A lock on `server.lock` shows that the server is running; deleting that file
 stops the server. The server outlives the command that started it, unless there is a file `owner.lock`
-next to DIRECTORY. In that case, the server stops when no process holds an exclusive lock on that file
-any longer. The owner of the lock can be killed, because the system releases a process's locks when the
-process ends.
+next to DIRECTORY. In that case, the server stops as soon as no process holds an exclusive lock on that
+file. The process that holds the lock can be killed, because the system releases a process's locks when
+the process ends.
 """
 
 import fcntl
@@ -49,7 +49,7 @@ from sandbox.qbusiness import QBusiness, QBusinessError
 _LOCK_CHECK: Final = 0.1
 """Seconds between checks of `server.lock` while no request arrives."""
 _GRACE: Final = 4.0
-"""Seconds that calls in progress get to finish when the server is stopped."""
+"""Seconds to wait for calls in progress when the server is stopped."""
 _READ_PREFIXES: Final = ("Get", "List", "Simulate")
 _SIGNATURE: Final = re.compile(r"Credential=([^/]+)/\d+/([\w-]+)/([\w-]+)/")
 """The access key, the Region, and the service in a request's signature."""
@@ -76,7 +76,7 @@ class Aws:
         """Load the contents that a previous server saved, if any."""
         self.contents = contents
         self.moto: Any = DomainDispatcherApplication(_moto)
-        # Handle one call at a time, because nothing may change between its validation and execution.
+        # Handle one call at a time, so that nothing changes between a call's validation and execution.
         self.lock = threading.Lock()
         self._reset()
         if contents.exists():
@@ -164,7 +164,7 @@ def _prepare(iam: IAMBackend, environ: Environ) -> None:
 
 
 def _check_bucket_owner(environ: Environ) -> None:
-    """Raise IamError if another account owns the bucket than a call expects, because moto ignores it."""
+    """Raise IamError if a bucket's owner is not the expected one, because moto does not check this."""
     expected = environ.get("HTTP_X_AMZ_EXPECTED_BUCKET_OWNER")
     if expected and bucket_owner(environ["PATH_INFO"].split("/")[1]) not in (expected, None):
         raise IamError(403, "AccessDenied", "Access Denied")
@@ -231,10 +231,10 @@ def _parameters(environ: Environ) -> dict[str, str]:
 
 
 def _add_aws_managed_policy(iam: IAMBackend, arn: str) -> None:
-    """Add an AWS managed policy to an account the first time that a call refers to it.
+    """Add an AWS managed policy to an account the first time that a call refers to the policy.
 
-    moto can only add all of them, more than 1,500, at the start, and then each change to IAM would save
-    them again.
+    moto can add these policies only all at once, at the start. Each change to IAM would then save more
+    than 1,500 policies again.
     """
     named = _AWS_MANAGED.fullmatch(arn)
     if not named or arn in iam.managed_policies:
@@ -247,7 +247,7 @@ def _add_aws_managed_policy(iam: IAMBackend, arn: str) -> None:
 
 
 def _complete(iam: IAMBackend, parameters: dict[str, str]) -> bytes:
-    """Return an UpdateRole call's body with the values that the call omits, which moto would delete."""
+    """Return an UpdateRole call's body, including omitted values, which moto would otherwise delete."""
     for role in iam.roles.values():
         if role.name == parameters.get("RoleName"):
             kept = {"Description": role.description, "MaxSessionDuration": role.max_session_duration}

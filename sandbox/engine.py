@@ -1,8 +1,8 @@
 """Find or build the Pulumi engine.
 
-The options, in order: the `pulumi` on PATH, if it can run Python programs; if Go is installed, a build
-of the CLI's published Go module, with a language host for Python, which the module does not contain; and
-otherwise the official installer.
+The first option is the `pulumi` on PATH, if it can run Python programs. The second option, if Go is
+installed, is a build of the CLI's published Go module and of a language host for Python, which the
+module does not contain. The last option is the official installer.
 """
 
 import fcntl
@@ -30,7 +30,7 @@ _PACKAGES: Final = (
     "github.com/pulumi/pulumi-yaml/cmd/pulumi-language-yaml",
     "./pulumi-language-python",
 )
-"""The CLI, and the language hosts for YAML and Python programs; the sandbox has its own for Python."""
+"""The CLI, the language host for YAML programs, and the sandbox's language host for Python programs."""
 _PROGRESS_INTERVAL: Final = 5.0
 """Minimum seconds between progress lines."""
 _INSTALLER_PATIENCE: Final = 5
@@ -43,7 +43,7 @@ _ADVICE: Final = (
 
 
 class NoEngineError(Exception):
-    """Raised when there is no engine; the message has the reason and the next step."""
+    """Raised when there is no engine; the message contains the reason and the next step."""
 
 
 def directory() -> Path:
@@ -57,9 +57,9 @@ def directory() -> Path:
 
 
 def make_once(target: Path, make: Callable[[Path], Path]) -> Path:
-    """Return the directory `target`; if it does not exist, make it, completely or not at all.
+    """Return the directory `target`; if it does not exist, create it atomically.
 
-    `make` receives an empty directory, and returns the directory in it that becomes `target`.
+    `make` receives an empty directory, and returns a directory in it, which becomes `target`.
     """
     if target.exists():
         return target
@@ -103,7 +103,7 @@ def _make(unfinished: Path) -> Path:
 
 
 def _build(target: Path) -> None:
-    say(f"building the Pulumi engine v{VERSION} from its Go module, once; this takes a few minutes")
+    say(f"building the Pulumi engine v{VERSION} from its Go module; this takes minutes, but only once")
     needed = _go("downloads", "list", "-deps", *_PACKAGES)
     _go(
         f"of {len(needed)} packages compiled",

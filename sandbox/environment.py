@@ -27,12 +27,12 @@ from sandbox import engine, plugin
 PROJECT: Final = Path(__file__).resolve().parent.parent
 DIRECTORY: Final = PROJECT / ".sandbox"
 PASSPHRASE: Final = "sandbox"
-"""Not confidential: the sandbox has no real secrets. `Pulumi.dev.yaml` contains the matching salt."""
+"""The passphrase is public, because the sandbox has no real secrets. `Pulumi.dev.yaml` has its salt."""
 STACK: Final = "dev"
 REGION: Final = "us-east-1"
-"""The Region for the stack `dev`, and for commands."""
+"""The Region of the stack `dev` and of commands in the sandbox."""
 EXAMPLE_STACK: Final = "example"
-"""The name of both stacks that `make example` deploys: one for the roles, one for their data sources."""
+"""The name of both stacks that `make example` deploys: one with roles, and one with data sources."""
 EXAMPLE: Final = PROJECT / "examples" / "data-source"
 EXAMPLE_NAME: Final = "qbusiness-data-sources"
 AWS_CLI: Final = PROJECT / "sandbox" / "bin"
@@ -53,7 +53,7 @@ _HARMFUL: Final = ("PYTHONHOME", "PYTHONSAFEPATH", "BASH_ENV", "ENV")
 
 
 class SandboxError(Exception):
-    """Raised when the sandbox cannot be set up; the message has the next step."""
+    """Raised when the sandbox cannot be set up; the message contains the next step."""
 
 
 class Sandbox:
@@ -69,8 +69,8 @@ class Sandbox:
     def home(self) -> Path:
         """Pulumi's home directory.
 
-        It is a different one if a plugin is selected, so that the plugin stays in effect in an open
-        shell even if another command uses the provider's stand-in.
+        If a plugin is selected, this is a separate directory, so that the plugin stays in effect in an
+        open shell even if another command uses the provider's stand-in.
         """
         return self.directory / ("home-with-plugin" if plugin.is_selected() else "home")
 
@@ -108,7 +108,7 @@ class Sandbox:
         for lock in (self.state / ".pulumi" / "locks").rglob("*.json"):
             with suppress(
                 OSError, KeyError, TypeError, ValueError
-            ):  # deleted in the meantime, or not one of Pulumi's locks
+            ):  # the lock was deleted, or is not one of Pulumi's locks
                 if not _runs(json.loads(lock.read_text())["pid"]):
                     lock.unlink()
 
@@ -158,7 +158,7 @@ class Sandbox:
             yield
 
     def _install_providers(self, binaries: Path) -> None:
-        """Install the providers' stand-ins, or a link to the selected plugin, with the SDKs' versions.
+        """Install the providers' stand-ins, or a link to the selected plugin, in the SDKs' versions.
 
         The installed stand-ins are for engines that do not attach to the server.
         """
@@ -186,7 +186,7 @@ class Sandbox:
     def _serve(self) -> dict[str, Any]:
         """Return the contents of `server.json`; start the server if necessary.
 
-        A server that runs from other sources is replaced. Raises SandboxError if the server does not
+        A server whose source files have changed is replaced. Raises SandboxError if the server does not
         start.
         """
         self.aws.mkdir(exist_ok=True)
@@ -199,7 +199,7 @@ class Sandbox:
             state.unlink(missing_ok=True)
             with log.open("w") as output:
                 subprocess.run(
-                    # -E ignores the user's PYTHON* variables, such as PYTHONPATH.
+                    # With -E, Python ignores the user's PYTHON* variables, such as PYTHONPATH.
                     [sys.executable, "-E", "-m", "sandbox.aws_server", str(self.aws), sources],
                     cwd=PROJECT,
                     env=_kept_variables(),
@@ -220,7 +220,7 @@ class Sandbox:
         return _read(state)
 
     def _serving(self) -> bool:
-        """Return whether a server is running, and so holds the lock."""
+        """Return whether a server is running; a running server holds the lock."""
         with (self.aws / "server.lock").open("a") as lock:
             return not _take(lock)
 
@@ -265,7 +265,7 @@ def aws_variables(port: int) -> dict[str, str]:
 
 
 def _digest_sources() -> str:
-    """Return a digest of the sandbox's source and requirements files; a change replaces the server."""
+    """Return a digest of the source and requirements files; if it changes, the server is replaced."""
     files = [*Path(__file__).parent.rglob("[!.]*.py"), *PROJECT.glob("requirements*.txt")]
     return hashlib.sha256(b"\0".join(file.read_bytes() for file in sorted(files))).hexdigest()
 

@@ -2,7 +2,7 @@
 
 The rules for roles and their inline policies come from https://docs.aws.amazon.com/IAM/latest/APIReference/
 and https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html. They share no code
-with the program, so that they can reveal its mistakes.
+with the program, so that they can reveal the program's mistakes.
 """
 
 import json

@@ -20,7 +20,7 @@ NAME: Final = "pulumi-resource-aws"
 class NoPluginError(Exception):
     """Raised when the plugin is missing or cannot be installed.
 
-    The message has one line, with the reason and the next step.
+    The message is one line with the reason and the next step.
     """
 
 
@@ -48,7 +48,7 @@ def find(cache: Path, version: str, pulumi: Path) -> Path:
 
 def _installed(cache: Path, version: str, pulumi: Path) -> Path:
     def install(unfinished: Path) -> Path:
-        engine.say(f"downloading the AWS provider {version}, once")
+        engine.say(f"downloading the AWS provider {version} (only once)")
         done = subprocess.run(
             [pulumi, "plugin", "install", "resource", "aws", version],
             env={**os.environ, "PULUMI_HOME": str(unfinished), "PULUMI_SKIP_UPDATE_CHECK": "true"},
@@ -69,7 +69,7 @@ def _installed(cache: Path, version: str, pulumi: Path) -> Path:
 
 
 def _reason(errors: str) -> str:
-    """Return why the last download attempt failed, or the last line if there was no such attempt."""
+    """Return the reason that the last download attempt failed; without an attempt, the last line."""
     lines = errors.strip().splitlines() or ["no reason given"]
     attempts = [line for line in lines if "Error downloading plugin: " in line]
     return re.sub(r"^(?:error|.*Error downloading plugin): ", "", (attempts or lines)[-1])

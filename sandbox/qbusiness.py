@@ -1,4 +1,4 @@
-"""Implement some operations of Amazon Q Business, which moto lacks, based on botocore's service model.
+"""Implement operations of Amazon Q Business, which moto does not support, from botocore's service model.
 
 Requests, responses, and errors have the model's format. Operations that are asynchronous on AWS finish
 immediately: a new data source is active at once.
@@ -212,7 +212,7 @@ def _path(parameters: Mapping[str, Any]) -> Path:
 
 
 def _select_entries(resource: Mapping[str, Any], shape: Any) -> dict[str, Any]:
-    """Return those of a resource's properties that the shape contains."""
+    """Return the resource's properties that the shape contains."""
     return {name: resource[name] for name in shape.members if name in resource}
 
 
@@ -238,7 +238,7 @@ def _routes() -> list[tuple[str, re.Pattern[str], Any]]:
 
 
 def _misfits(value: Mapping[str, Any], shape: Any) -> str:
-    """Describe the parts of a value that do not match the shape; empty if all match."""
+    """Return the mismatches between a value and the shape, as text; empty if there are none."""
     report = ParamValidator().validate(value, shape)
     patterns = {name: entry.metadata.get("pattern") for name, entry in shape.members.items()}
     unmatched = (

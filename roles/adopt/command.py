@@ -1,8 +1,8 @@
-"""Prepare the import of data sources' roles into a stack, or put roles back as they were before.
+"""Prepare the import of data sources' roles into a stack, or restore the roles after an import.
 
 Compare the roles of an application's data sources with the policies that the program will write. Unless
-`--dry-run` is set, write new files: the entries, `import-STACK.json`, and `adopted-STACK.json`, from
-which `--restore` later puts the roles back. Only `--restore` changes AWS, after the user has confirmed
+`--dry-run` is set, write the stack's entries, `import-STACK.json`, and `adopted-STACK.json`, from which
+`--restore` later restores the roles. Only `--restore` changes resources in AWS, after the user confirms
 its plan.
 """
 
@@ -30,7 +30,7 @@ from roles.findings import Finding, State, note, skipped
 from roles.output import Output
 from roles.project import project_name, stack_name
 
-HELP: Final = "write the entries and the import file for data sources' roles, or put the roles back"
+HELP: Final = "write the entries and the import file for data sources' roles, or restore the roles"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +41,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--restore",
         metavar="FILE",
         type=Path,
-        help="put roles back as they were before the import, from the file adopted-STACK.json",
+        help="restore the roles to their state before the import, from the file adopted-STACK.json",
     )
     parser.add_argument(
         "--application",
@@ -65,8 +65,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="ID|@FILE",
         action="append",
         default=[],
-        help="leave out this data source, or those in a file with one ID per line, which may no longer "
-        "exist; repeatable",
+        help="leave out this data source, or the data sources that a file lists, one ID per line; these "
+        "may no longer exist; repeatable",
     )
     parser.add_argument(
         "--name",
@@ -81,8 +81,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="ID",
         action="append",
         default=[],
-        help="adopt this data source's role even if another stack owns the role, or its policy that the "
-        "update writes, or if others use the role and can lose access; repeatable",
+        help="adopt this data source's role even if another stack owns the role or the policy that the "
+        "update overwrites, or if other users of the role could lose access; repeatable",
     )
     parser.add_argument("--dry-run", action="store_true", help="write no files")
     parser.add_argument(
@@ -117,8 +117,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
     ):
         raise InputError(
             "an option would have no effect: --dry-run, --exclude, --name, --take, and --application "
-            "need --stack, --save and --cut-off need --restore, and --apply takes no --data-source: "
-            "omit it"
+            "need --stack, --save and --cut-off need --restore, and --apply does not support "
+            "--data-source: omit the option"
         )
     if options.stack:
         return _adopt(options, output)
@@ -129,7 +129,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 
 def _adopt(options: argparse.Namespace, output: Output) -> int:
-    """Write the files, unless `--dry-run` is set, print the report, and return the exit code."""
+    """Write the files unless `--dry-run` is set, print the report, and return the exit code."""
     if not options.application:
         raise InputError("no application: pass --application with its ID or ARN")
     if options.region not in (None, options.application.region or options.region):
@@ -189,10 +189,10 @@ def _adopt(options: argparse.Namespace, output: Output) -> int:
 def _with_role(
     entry: Entry, because: str, owner: str, declared: Collection[str], options: argparse.Namespace
 ) -> Entry | Finding:
-    """Return the entry with its role or, if the role has other uses, a new one; or why it has none.
+    """Return the entry, with a new role if its role has other uses, or the reason to leave it out.
 
-    `because` has the other uses in words, `owner` the stack that owns the role, and `declared` the names
-    of the roles in the stack's settings.
+    `because` describes the other uses, `owner` describes the stack that owns the role, and `declared`
+    contains the role names in the stack's settings.
     """
     identifier, role = entry.data_source.id, entry.role
     if owner == OWN or role.name in declared:
@@ -207,7 +207,7 @@ def _with_role(
     if owner:
         return skipped(
             f"{owner} {role.name}: if two stacks own a role or policy, either can delete it, so first "
-            "release it there (docs/adopt.md); to adopt the role anyway, pass "
+            "release it from the other stack (docs/adopt.md); to adopt the role anyway, pass "
             f"--take {identifier}"
         )
     return entry
@@ -224,7 +224,7 @@ def _about_boundary(account: Account, entry: Entry, arn: object) -> Iterator[str
     else:
         verdicts = compare(entry.requirements.policies().of_role, allowed).program
         exceeds = any(each.access for each in verdicts)
-        effect = "it might cut off the role" if exceeds else "it allows all that the role needs"
+        effect = f"it {'might not allow' if exceeds else 'allows'} all access that the role needs"
     yield (
         f"permissionsBoundaryArn {arn} of the stack does not apply, because an import keeps the role's "
         f"boundary; {effect}"

@@ -27,20 +27,20 @@ _HOUR: Final = 3600
 
 
 class Entry(NamedTuple):
-    """A data source, with the role to import for it, or with a new role."""
+    """A data source with the role to import for it or with a new role."""
 
     data_source: DataSource
     requirements: Requirements
     difference: Difference
     lost: list[Verdict]
-    """The role's statements whose access the update, or the new role, might no longer allow."""
+    """The role's statements whose access the update or the new role might no longer allow."""
     gained: list[Verdict]
-    """The program's statements whose access might be new, and removed denials."""
+    """The program's statements whose access might be new, and Deny statements that are removed."""
     warnings: tuple[str, ...]
     replaced: Role | None = None
-    """The role that a new one replaces for this data source, because the old role serves others, too."""
+    """The data source's current role, if a new role replaces it because of the role's other uses."""
     because: str = ""
-    """The ways in which the replaced role serves others, as text; empty if no role is replaced."""
+    """The other uses of the replaced role, as text; empty if no role is replaced."""
 
     @property
     def role(self) -> Role:
@@ -82,9 +82,9 @@ def plan(account: Account, source: DataSource) -> Entry:
 def plan_all(
     account: Account, sources: Sequence[DataSource], notes: Notes
 ) -> Iterator[tuple[DataSource, Entry | Finding]]:
-    """Yield each data source with the plan to import its role, or why it is left out.
+    """Yield each data source with its entry, or with a finding that explains why it is left out.
 
-    Raises errors about the credentials and of throttling, because they concern every call.
+    Raises errors about credentials and throttling, because they affect every call.
     """
 
     def read(source: DataSource) -> Entry | Finding:
@@ -126,13 +126,13 @@ def plan_new_role(entry: Entry, because: str) -> Entry:
 
 
 def serves_others(account: Account, entry: Entry, users: Users) -> str:
-    """Return the role's uses besides the data source's own connector, as text; empty if there are none.
+    """Return the role's uses other than the data source's connector, as text; empty if there are none.
 
-    Another application that exists counts even if its data sources have other roles now, because they
+    Another application that exists counts even if its data sources use other roles now, because they
     may get this role back.
 
-    An import would end these uses. A trust policy that allows everybody (`*`) does not count, because it
-    is meant for nobody in particular, so an import repairs it.
+    An import would end these uses. The principal `*` in a trust policy does not count, because it does
+    not identify a particular user, so an import removes it.
     """
     reasons: list[str] = []
     used = users.get(entry.role.arn, {})
@@ -166,14 +166,14 @@ def _warnings(role: Role) -> Iterator[str]:
     if own := [key for key in role.tags if is_reserved(key)]:
         yield (
             f"the role has tags that only AWS can set ({', '.join(own)}) and keeps them. If they "
-            "identify an owner, it must first release the role: docs/adopt.md"
+            "identify an owner, that owner must first release the role: docs/adopt.md"
         )
 
 
 def _warnings_of_secrets(
     requirements: Requirements, kept: Collection[str], before: str
 ) -> Iterator[str]:
-    """Yield a warning about secrets that the role policy does not cover; secretId is a single secret."""
+    """Yield a warning about secrets that the role policy omits, because secretId is a single secret."""
     policies = requirements.policies()
     if policies.lacks_others(requirements.role, kept):
         arns = " and ".join(each.arn for each in policies.other_secrets)
@@ -193,7 +193,7 @@ def _warnings_of_size(role: Role, role_policy: str) -> Iterator[str]:
     if (excess := sum(sizes.values()) - MAXIMUM_INLINE_SIZE) > 0:
         listed = ", ".join(f"{name} {size:,}" for name, size in sizes.items())
         yield (
-            f"there is no room for the role policy: a role's inline policies can have "
+            f"there is no room for the role policy: a role's inline policies can have at most "
             f"{MAXIMUM_INLINE_SIZE:,} characters in total, but these would have {excess:,} more "
             f"({listed}), so `pulumi up` would fail with LimitExceeded. First make room, as "
             "docs/adopt.md describes"
@@ -203,7 +203,7 @@ def _warnings_of_size(role: Role, role_policy: str) -> Iterator[str]:
 def names(
     entries: Sequence[Entry], given: Sequence[tuple[str, str]], existing: Collection[str]
 ) -> list[str]:
-    """Return a unique name for each entry, the chosen one or one from the display name.
+    """Return a unique name for each entry: the chosen name, or one derived from the display name.
 
     Raises InputError for `--name` options that cannot be used.
     """
@@ -223,7 +223,7 @@ def names(
 
 
 def _make_valid(text: str) -> str:
-    """Return text that resembles a display name, and of which every start is a valid entry name."""
+    """Return text that resembles a display name and is a valid entry name, except for its length."""
     name = re.sub("[^a-z0-9]+", "-", text.lower()).strip("-")
     if not name or not name[0].isalpha():
         name = f"source-{name}"
@@ -231,7 +231,7 @@ def _make_valid(text: str) -> str:
 
 
 def _make_unique(name: str, taken: Collection[str]) -> str:
-    """Return the name in a valid length, with a number if it is taken."""
+    """Return the name, shortened to a valid length, with a number if the name is taken."""
     suffixes = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))
     found = (f"{name[: MAXIMUM_COMPONENT_NAME_LENGTH - len(it)].rstrip('-')}{it}" for it in suffixes)
     return next(each for each in found if each not in taken)
@@ -240,8 +240,8 @@ def _make_unique(name: str, taken: Collection[str]) -> str:
 def _find_change(requirements: Requirements, role: Role) -> tuple[list[Verdict], list[Verdict]]:
     """Return the access that might be lost, and the access that might be gained.
 
-    The update writes the trust policy and the role policy of an imported role. A new role, which has no
-    name yet, replaces all policies, has the separate policies that the user adds, and its trust policy
+    For an imported role, the update writes the trust policy and the role policy. A new role, which has
+    no name yet, replaces all policies and has the separate policies that the user adds. Its trust policy
     is not compared. If a comparison is inconclusive, access counts as both lost and gained.
     """
     policies, is_new = requirements.policies(), not requirements.role.name

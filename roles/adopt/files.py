@@ -34,12 +34,12 @@ _INDEX: Final = KEYS["index_id"]
 
 
 def config_file(stack: str) -> Path:
-    """Return the path of a stack's configuration file, whose name does not contain the organization."""
+    """Return the path of a stack's configuration file; its name does not contain the organization."""
     return Path(f"Pulumi.{stack.rpartition('/')[2]}.yaml")
 
 
 def read_settings(stack: str, project: str, application_id: str, region: str) -> dict[str, Any]:
-    """Return the settings in a stack's file, without the project's namespace.
+    """Return the project's settings in a stack's file, without the namespace in their keys.
 
     Raises InputError if the file is invalid or is for another application or Region.
     """
@@ -73,10 +73,10 @@ def entries_in(existing: Mapping[str, Any]) -> dict[str, Any]:
 def configure(
     entries: Mapping[str, Entry], existing: Mapping[str, Any], project: str
 ) -> dict[str, object]:
-    """Return the configuration of a stack with these entries; `existing` are its present settings.
+    """Return the configuration of a stack with these entries; `existing` has its current settings.
 
-    The most frequent index is the default. An entry does not inherit settings that its role lacks,
-    because an import keeps the role as it is. Raises InputError if the stack would exceed a limit.
+    The most frequent index becomes the default if the stack has none. An entry does not inherit settings
+    that its role lacks, because an import keeps the role. Raises InputError if a limit is exceeded.
     """
     application = Arn.of(next(iter(entries.values())).requirements.needs.application_arn)
     counts = Counter(each.requirements.needs.index_id for each in entries.values())
@@ -117,9 +117,9 @@ def configure(
 
 
 def new_paths(stack: str, *, has_settings: bool) -> dict[str, Path]:
-    """Return the paths of the files to write, by kind; raise InputError if one exists.
+    """Return the paths of the files to write, by kind; raise InputError if one of the new files exists.
 
-    The settings go to the stack's file if that has none, and otherwise to a file of their own.
+    The entries go to the stack's file if it has no settings yet, and otherwise to a separate file.
     """
     paths = {kind: file_name(kind, stack) for kind in ("adopted", "import")}
     entries = file_name("entries", stack, "yaml")
@@ -132,13 +132,13 @@ def new_paths(stack: str, *, has_settings: bool) -> dict[str, Path]:
 def write(
     paths: Mapping[str, Path], documents: Mapping[str, object], config: Mapping[str, object]
 ) -> None:
-    """Write the files, the saved state first; keep the contents of the stack's file."""
+    """Write the files, the saved state first; keep the existing contents of the stack's file."""
     for kind, document in documents.items():
         create(paths[kind], json.dumps(document, indent=2, default=str) + "\n")
     path = paths["entries"]
     present = read_mapping(path)
     merged = {**config, **{key: its for key, its in (present.get(_CONFIG) or {}).items() if its}}
-    # YAML reads some strings without quotes as numbers, dates, or booleans.
+    # YAML parsers read some unquoted strings as numbers, dates, or booleans.
     text = yaml.dump(
         {**present, _CONFIG: merged},
         Dumper=_Dumper,
@@ -157,7 +157,7 @@ def write(
 
 
 class _Dumper(yaml.SafeDumper):
-    """A YAML dumper that never quotes booleans, even if the default style quotes everything."""
+    """A YAML dumper that never quotes booleans, even if the default style quotes all values."""
 
 
 _Dumper.add_representer(
@@ -166,7 +166,7 @@ _Dumper.add_representer(
 
 
 def imports(entries: Mapping[str, Entry]) -> Iterator[dict[str, object]]:
-    """Yield the import file's resources, for roles that exist: components, roles, and role policies."""
+    """Yield the import file's resources for existing roles: components, roles, and role policies."""
     for name, entry in entries.items():
         if entry.replaced:
             continue
@@ -188,10 +188,10 @@ def imports(entries: Mapping[str, Entry]) -> Iterator[dict[str, object]]:
 
 
 def snapshot(stack: str, account: Account, entries: Mapping[str, Entry]) -> dict[str, Any]:
-    """Return the roles and data sources as they are, and the documents that the update will write."""
+    """Return the current roles and data sources, and the documents that the update will write."""
     application = Arn.of(next(iter(entries.values())).requirements.needs.application_arn)
     roles: dict[str, Any] = {}
-    # A role that is imported for one data source comes after the others that it served.
+    # The entry that imports a shared role comes last, to overwrite the entries that replace this role.
     for entry in sorted(entries.values(), key=lambda each: not each.replaced):
         role, written = entry.current, documents_in(entry.requirements.policies())
         roles[role.arn] = {

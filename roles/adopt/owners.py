@@ -16,7 +16,7 @@ _IDENTITIES: Final = {
     "aws-native:iam:Role": "arn",
     "aws:iam/rolePolicy:RolePolicy": "id",
 }
-"""The name of the output that identifies a role or policy, by the type of the Pulumi resource."""
+"""The name of the output that identifies a role or policy, by Pulumi resource type."""
 _CLOUDFORMATION: Final = "aws:cloudformation:stack-name"
 """https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resource-tags.html"""
 
@@ -27,10 +27,10 @@ OWN: Final = "this stack owns the role"
 
 
 def find_owners(roles: Sequence[Role], stack: str, project: str, notes: Notes) -> Mapping[str, str]:
-    """Return texts such as `stack dev owns the role` for the roles that have owners, by ARN.
+    """Return a phrase such as `stack dev owns the role` for each role that has an owner, by ARN.
 
-    The stack itself has the text OWN. Read at most _STACKS stacks in the backend, the most recently
-    updated first. Warn if there are more, and about stacks that cannot be read.
+    OWN is the phrase for the stack itself. Read at most _STACKS stacks in the backend, the most recently
+    updated first. Warn if there are more stacks, and about stacks that cannot be read.
     """
     owners = {
         role.arn: "according to a tag, the CloudFormation stack "
@@ -63,9 +63,9 @@ def find_owners(roles: Sequence[Role], stack: str, project: str, notes: Notes) -
         if isinstance(found, InputError):
             notes.warn(f"cannot tell whether stack {name} owns any of the roles: {found}")
         else:
-            # "Owns the role" comes last and so overrides "owns a policy".
+            # "owns the role" is sorted last, so it overrides "owns a policy of the role".
             owned = sorted((*wanted[key], urn) for key, urn in found if key in wanted)
-            # A stack of another organization can have the same URNs.
+            # A stack in another organization can have the same URNs.
             is_ours = name.partition("/")[0] == stack.partition("/")[0]
             own = f"urn:pulumi:{stack.rpartition('/')[2]}::{project}::"
             owners |= {
@@ -78,7 +78,7 @@ def find_owners(roles: Sequence[Role], stack: str, project: str, notes: Notes) -
 def _stacks(stack: str) -> list[str]:
     """Return the names of the stacks that may have resources, the most recently updated first.
 
-    Pulumi omits the current organization and project from a name, unless `stack` has an organization.
+    Unless `stack` has an organization, Pulumi omits the current organization and project from names.
     """
     full = ["--fully-qualify-stack-names"] * ("/" in stack)
     listed: list[Mapping[str, Any]] = _query_pulumi("stack", "ls", "--all", "--json", *full)
@@ -87,7 +87,7 @@ def _stacks(stack: str) -> list[str]:
 
 
 def _owned_by(name: str) -> Iterator[tuple[str, str]]:
-    """Yield the identifying output, and the URN, of each role and policy that a stack owns.
+    """Yield the identifying output and the URN of each role and policy that a stack owns.
 
     If the output is secret or missing, yield the resource's ID instead.
     """
@@ -100,7 +100,7 @@ def _owned_by(name: str) -> Iterator[tuple[str, str]]:
 
 
 def _query_pulumi(*command: str) -> Any:
-    """Return the JSON that a read-only Pulumi command prints; raise InputError if it fails."""
+    """Return the parsed output of a read-only Pulumi command; raise InputError if the command fails."""
     try:
         done = run_pulumi(*command)
     except FileNotFoundError:

@@ -42,7 +42,7 @@ class Result(NamedTuple):
 
 
 def access_lines(verdict: Verdict) -> Iterator[str]:
-    """Yield the lines that show the access of a verdict."""
+    """Yield the lines that show a verdict's access."""
     introduction = "no longer denied: " * (verdict.verdict == "denies")
     for access in verdict.access:
         yield f"      {introduction}{', '.join(access.actions)}"
@@ -51,7 +51,7 @@ def access_lines(verdict: Verdict) -> Iterator[str]:
 
 
 def lines(result: Result) -> Iterator[Part]:
-    """Report the entries, the data sources that are left out, the changes, and the next steps."""
+    """Yield the entries, the data sources that are left out, the changes, and the next steps."""
     warnings = [
         Line(f"{name}: warning: {text}", 2)
         for name, its in result.entries.items()
@@ -93,13 +93,13 @@ def _row(name: str, entry: Entry) -> tuple[str, ...]:
 
 
 def _kept(entry: Entry) -> list[str]:
-    """Return the names or ARNs of policies, besides the role policy, that an imported role keeps."""
+    """Return the names or ARNs of an imported role's other policies, which the import keeps."""
     policies = () if entry.replaced else (*entry.role.inline_policies, *(entry.role.attached or ()))
     return [policy for policy in policies if policy != POLICY_NAME]
 
 
 def _compared(entry: Entry) -> str:
-    """Return the result of the comparison in a few words."""
+    """Return a short description of the comparison's result."""
     if entry.replaced:
         return f"a new role in place of {entry.replaced.name}"
     if entry.difference.equivalent and entry.role.complete:
@@ -112,7 +112,7 @@ def _compared(entry: Entry) -> str:
 
 
 def _new_roles(result: Result) -> Iterator[Part]:
-    """List the data sources that get new roles, with the reasons."""
+    """Yield the data sources that get new roles, with the reasons."""
     moved: dict[str, list[str]] = {}
     for name, each in result.entries.items():
         if each.replaced:
@@ -123,7 +123,7 @@ def _new_roles(result: Result) -> Iterator[Part]:
 
 
 def _kept_policies(result: Result) -> Iterator[Part]:
-    """List the policies that stay beside the program's, the dangerous ones with their danger."""
+    """Yield the policies that the roles keep, with the danger of each dangerous policy."""
     found: list[Part] = []
     for name, each in result.entries.items():
         dangers = {verdict.policy: verdict.danger for verdict in each.difference.role if verdict.danger}
@@ -131,12 +131,12 @@ def _kept_policies(result: Result) -> Iterator[Part]:
             danger = f" (dangerous: {dangers[policy]})" if policy in dangers else ""
             found.append(Line(f"  {name}: {policy}{danger}", 4))
     if found:
-        yield "Policies that stay beside the program's, until you set exclusivePolicies:"
+        yield "Other policies that the roles keep until you set exclusivePolicies:"
         yield from (*found, "")
 
 
 def _changes(result: Result) -> Iterator[str]:
-    """Report access that may be lost or gained."""
+    """Yield the access that each data source may lose or gain."""
     labeled = [
         (f"{name} ({'new role in place of ' if each.replaced else ''}{each.current.name})", each)
         for name, each in result.entries.items()
@@ -152,7 +152,7 @@ def _changes(result: Result) -> Iterator[str]:
 
 
 def _next_steps(result: Result) -> Iterator[Part]:
-    """Report the written files, and the commands that come next."""
+    """Yield the written files and the next commands."""
     if not result.paths:
         yield "Nothing was written."
         return
@@ -169,7 +169,7 @@ def _next_steps(result: Result) -> Iterator[Part]:
         "Import the roles; this changes nothing in AWS:": arns
         and f"pulumi import --stack {stack} --file {paths['import']} --yes --protect=false "
         "--generate-code=false",
-        "If the roles of your CI are limited to a path, add the imported roles to the environment:": arns
+        "If your CI's roles are limited to a path, add the imported roles to the environment:": arns
         and f"roleArns: {json.dumps(arns)}",
         "After `pulumi up`, give the data sources their new roles:": pairs
         and f"{launcher()} assign --stack {stack} {pairs}",

@@ -1,4 +1,4 @@
-"""Read the resources that a data source's role must reach, for an import of the role."""
+"""Read a data source's role, and the resources that the role must be able to access."""
 
 from collections.abc import Collection, Mapping
 from typing import Any, Final, NamedTuple
@@ -24,11 +24,11 @@ ROLE_PROPERTIES: Final[Mapping[str, str]] = {
     "permissions_boundary_arn": "permissions_boundary",
     "tags": "tags",
 }
-"""The settings that are properties of the role, with their fields in `account.Role`."""
+"""The settings that are role properties, with the corresponding fields of `account.Role`."""
 
 
 class Requirements(NamedTuple):
-    """A data source's role, and the resources that it must reach."""
+    """A data source's role, and the resources that the role must be able to access."""
 
     needs: Needs
     role: Role
@@ -57,14 +57,14 @@ class Requirements(NamedTuple):
         return render(self.settings(), self.role.name)
 
     def policies(self) -> Policies:
-        """Return the policies that the role needs; errors are as in `render`."""
+        """Return the policies that the role needs; raise the same errors as `render`."""
         trust_policy, role_policy, _ = self.render()
         return Policies(trust_policy, role_policy, self.needs.secrets[1:])
 
     def with_values_of_role(self, names: Collection[str]) -> "tuple[Requirements, list[str]]":
-        """Return the requirements with values from the role's policies of these names, and warnings.
+        """Return the requirements with values from the role's policies in `names`, and warnings.
 
-        Only an import may use these values, because an import keeps the access that the role has.
+        Only an import may use these values, because it keeps the access that the role already has.
         """
         buckets, warnings = [*self.needs.buckets], list[str]()
         default = Arn.of(self.needs.application_arn).account
@@ -77,7 +77,7 @@ class Requirements(NamedTuple):
             elif bucket.owner is None:
                 warnings.append(
                     f"if an account other than {default} owns the bucket, set bucketAccountId before "
-                    "`pulumi up`: otherwise, the role loses access to it"
+                    "`pulumi up`: otherwise, the role loses access to the bucket"
                 )
         found = self._replace(needs=self.needs._replace(buckets=tuple(buckets)))
         own = [each for each in role_statements(self.role) if each.policy in names]

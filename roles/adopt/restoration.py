@@ -1,7 +1,7 @@
-"""Plan to put back the documents that the update after an import wrote, and nothing else.
+"""Plan to restore the documents that the update after an import overwrote, and data sources' roles.
 
-A role is compared with its documents before the import and with those that the update wrote. A document
-that differs from both has been changed by somebody else, and stays.
+Each current document is compared with the one before the import and with those that updates wrote. If it
+matches none of them, somebody else has changed it, so by default, the plan keeps the role as it is.
 """
 
 import argparse
@@ -46,7 +46,7 @@ _PROPERTIES: Final = {
 
 
 def plan(options: argparse.Namespace, output: Output) -> Plan:
-    """Return the plan.
+    """Return the plan to restore the roles in the file that the options specify.
 
     Raises InputError if `adopt` did not write the file, or if the file is for another account.
     """
@@ -61,8 +61,8 @@ def plan(options: argparse.Namespace, output: Output) -> Plan:
         roles = [(Role(**each["role"]), each) for each in roles if each["role"]["arn"] in arns]
     except (KeyError, TypeError):
         raise InputError(
-            f"{options.restore} is not a file that `adopt` wrote, or has no data source of "
-            "--data-source: pass adopted-STACK.json, and IDs in it"
+            f"{options.restore} is not a file that `adopt` wrote, or does not contain a data source of "
+            "--data-source: pass adopted-STACK.json and IDs that it contains"
         ) from None
     account = Account(saved["region"], output)
     check_account(str(options.restore), [saved["account"]], account)
@@ -93,11 +93,11 @@ def plan(options: argparse.Namespace, output: Output) -> Plan:
 
 
 def _read_stack(stack: str, output: Output) -> Stack:
-    """Return the stack's state, or none if it cannot be read: `adopt` also saved the documents."""
+    """Return the stack's state; empty if it cannot be read, because `adopt` also saved the documents."""
     try:
         return read_stack(stack, show_secrets=True)
     except InputError as error:
-        # Without the remedy, because an update would only write more to put back.
+        # The message omits the remedy, because an update would only write more documents to undo.
         output(
             "comparing with the file, because the stack's state could not be read: "
             + str(error).partition(": first ")[0]
@@ -108,18 +108,18 @@ def _read_stack(stack: str, output: Output) -> Stack:
 def _plan_role(
     plan: Plan, saved: Role, written: list[Document], versions: Mapping[str, str], *, cuts_off: bool
 ) -> Role | str:
-    """Plan to put a role's documents back, if only updates of the stack have changed them.
+    """Plan to restore a role's documents if only the stack's updates have changed them.
 
     `written` has the documents of the first and the last update; it is empty for a role that was not
-    imported. Return the role after the restoration, or why no data source can get it back.
+    imported. Return the role after the restoration, or the reason that no data source can get it back.
     """
     now = find_role(plan.account, saved.arn)
     if not isinstance(now, Role) or now.id != saved.id:
         return now.text if isinstance(now, Finding) else GONE
     if now.denied:
-        return f"{now.denied} is not allowed, so its policies are unknown"
+        return f"{now.denied} is not allowed, so the role's policies are unknown"
     if commands := [*_repairs(plan.account, saved, versions, now)]:
-        title = f"{saved.name}: before the restoration, put back the policies that it had:"
+        title = f"{saved.name}: before the restoration, put back the policies that the role had:"
         plan.lines.extend((title, "", *commands, ""))
         return "nothing changes, because policies that it had are missing or changed"
     differing = [*_differing(saved, now)]
@@ -129,7 +129,7 @@ def _plan_role(
     ]
     if every:
         lines = plan.left_out if written and differing else plan.lines
-        lines.append(f"{saved.name}: changed since, and stays: {', '.join(every)}")
+        lines.append(f"{saved.name}: keeps later changes to {', '.join(every)}")
     if not written:
         return now
     before, after = documents_of(now), documents_of(saved)
@@ -144,7 +144,7 @@ def _plan_role(
         return f"somebody has changed its {' and '.join(foreign)} since{remedy}"
     change = RoleChange(saved.arn, saved.id, before, after, tuple(differing))
     if change.is_same(before, after):
-        plan.lines.append(f"{saved.name}: has its earlier documents")
+        plan.lines.append(f"{saved.name}: already has its earlier documents")
     else:
         plan.changes.append(change)
         plan.lines.extend(change.plan)
@@ -152,7 +152,7 @@ def _plan_role(
 
 
 def _repairs(account: Account, saved: Role, versions: Mapping[str, str], now: Role) -> Iterator[str]:
-    """Yield the commands that put back policies that the role has lost."""
+    """Yield the commands that restore policies that the role has lost."""
     role = {"role_name": saved.name}
     for name, document in saved.inline_policies.items():
         if name not in now.inline_policies:
@@ -167,7 +167,7 @@ def _repairs(account: Account, saved: Role, versions: Mapping[str, str], now: Ro
             yield aws_command("iam attach-role-policy", **role, policy_arn=arn)
         elif (
             arn in now.attached_policies
-            and Arn.of(arn).account != "aws"  # AWS updates its own policies
+            and Arn.of(arn).account != "aws"  # AWS updates AWS managed policies
             and arn in versions
             and account.get("iam:GetPolicy", arn)["DefaultVersionId"] != versions[arn]
         ):
@@ -175,12 +175,12 @@ def _repairs(account: Account, saved: Role, versions: Mapping[str, str], now: Ro
 
 
 def _differing(saved: Role, now: Role) -> Iterator[str]:
-    """Yield the names of the policies, besides the update's, that somebody has changed or added."""
+    """Yield the names or ARNs of policies, except the update's, that somebody has changed or added."""
     for name, document in now.inline_policies.items():
         if name != POLICY_NAME and not same_document(document, saved.inline_policies.get(name)):
             yield name
     if saved.denied:
-        yield f"the attached policies ({saved.denied} was not allowed for adopt)"
+        yield f"the attached policies ({saved.denied} was not allowed when `adopt` saved the role)"
     else:
         yield from (arn for arn in now.attached or () if arn not in (saved.attached or ()))
 
@@ -188,7 +188,7 @@ def _differing(saved: Role, now: Role) -> Iterator[str]:
 def _plan_return(
     plan: Plan, saved: Mapping[str, Any], role: Role | str, application: str, own: list[str]
 ) -> None:
-    """Plan to give a data source its earlier role, unless somebody else has given it another one."""
+    """Plan to give a data source its earlier role unless it now has a role from outside the stack."""
     source, earlier = DataSource(**saved["data_source"]), saved["role"]
     before = read_properties(plan.account, source)
     current = str(before.get("roleArn", ""))

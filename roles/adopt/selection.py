@@ -17,14 +17,14 @@ from roles.output import Output
 from roles.sources import read_source
 
 Users = Mapping[str, Mapping[str, str]]
-"""Who uses each role, by the role's ARN: labels of data sources, by ID or by ID and further use."""
+"""The users of each role, by the role's ARN: labels of data sources, by ID or by ID and purpose."""
 
 
 def select(found: Sequence[DataSource], options: argparse.Namespace, output: Output) -> list[DataSource]:
-    """Return the data sources of the application that the options select, by default all.
+    """Return the application's data sources that the options select; by default, all of them.
 
-    Raises InputError for unknown IDs in options, and if none is selected. An unknown ID in a file causes
-    only a note, because the data source may have been deleted since.
+    Raises InputError for unknown IDs in options, and if no data source is selected. An unknown ID in a
+    file causes only a note, because the data source may have been deleted.
     """
     listed = [f"  {each.label} ({each.type}, {each.status})" for each in found]
     existing = {each.id for each in found}
@@ -57,9 +57,9 @@ def select(found: Sequence[DataSource], options: argparse.Namespace, output: Out
 def find_users(account: Account, sources: Sequence[DataSource], output: Output) -> Users:
     """Find the data sources that use each role.
 
-    `sources` are the data sources that could be listed in the account's Region. If that Region is
-    supported, look in the other supported Regions, too. Warn about data sources, and about other
-    Regions, that cannot be read, but raise errors of throttling: repeating the command helps.
+    `sources` contains the data sources that could be listed in the account's Region. If this Region is
+    supported, search the other supported Regions, too. Warn about data sources and other Regions that
+    cannot be read, but raise throttling errors, because repeating the command helps.
     """
     users: dict[str, dict[str, str]] = {}
     # Credentials for another partition are not valid in these Regions.
@@ -79,7 +79,7 @@ def find_users(account: Account, sources: Sequence[DataSource], output: Output) 
         read = partial(read_source, there, raises=THROTTLED)
         for each in read_each(read, every, output, "data sources"):
             if isinstance(each.uses, Finding) and each.uses.state is State.NOTE:
-                output(each.uses.text)  # it was deleted in the meantime
+                output(each.uses.text)  # the data source was deleted after it was listed
             elif not each.details and isinstance(each.uses, Finding):
                 output.warn(
                     f"data source {each.data_source.id} could not be read ({each.uses.text}). If it "

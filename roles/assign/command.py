@@ -1,7 +1,7 @@
-"""Give data sources the roles of a stack, or their earlier roles back.
+"""Give data sources the roles of a stack, or restore their earlier roles.
 
 Nothing changes before the user confirms the plan. Without pairs, list the data sources of the stack's
-applications and the entries that fit.
+applications and the entries that fit them.
 """
 
 import argparse
@@ -75,7 +75,7 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 class _Entry(NamedTuple):
-    """A role of the stack, its account, and the data sources of its application."""
+    """A role of the stack, the role's account, and its application's data sources."""
 
     declared: Declared
     account: Account
@@ -95,14 +95,14 @@ def run(options: argparse.Namespace, output: Output) -> int:
     Raises InputError for a pair that cannot be assigned, and for credentials of another account.
     """
     if options.pairs and not options.stack:
-        raise InputError("ENTRY=ID needs --stack: pass the stack whose entry it is")
+        raise InputError("ENTRY=ID needs --stack: pass the stack that has the entry")
     with changes.locked():
         if options.apply:
             return changes.apply_file(options, output)
         if options.undo:
             return changes.carry_out(_plan_undo(options.undo, output), options, output)
         left_out = changes.check_unfinished(options.stack, output)
-        # The command shows no document, so it may be secret.
+        # Secret documents are allowed, because the command does not show them.
         stack = read_stack(options.stack, show_secrets=True)
         entries = _read_entries(stack, output)
         if not options.pairs:
@@ -129,9 +129,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 
 def _read_entries(stack: Stack, output: Output) -> list[_Entry]:
-    """Return the roles of the stack with the data sources of their applications.
+    """Return the stack's roles with their applications' data sources.
 
-    Raises InputError if no role is deployed, or an application does not exist.
+    Raises InputError if no role is deployed, or if an application does not exist.
     """
     if not stack.roles:
         raise InputError(next(iter(stack.left_out.values())))
@@ -153,7 +153,7 @@ def _read_entries(stack: Stack, output: Output) -> list[_Entry]:
 def _pairs(
     options: argparse.Namespace, stack: Stack, entries: Sequence[_Entry]
 ) -> Iterator[tuple[_Entry, Source]]:
-    """Yield the entries and data sources in the arguments; raise InputError for unsuitable ones."""
+    """Yield the entries and data sources in the arguments; raise InputError for an unsuitable pair."""
     named = {entry.declared.name: entry for entry in entries}
     counts = Counter(identifier for _, identifier in options.pairs)
     for name, identifier in options.pairs:
@@ -170,7 +170,7 @@ def _pairs(
                 f"{', '.join(each.data_source.label for each in entry.sources) or 'none'})"
             )
         if counts[identifier] > 1:
-            raise InputError(f"data source {identifier} is given twice: choose one entry for it")
+            raise InputError(f"data source {identifier} is in two pairs: choose one entry for it")
         source = found[identifier]
         if isinstance(source.uses, Finding):
             raise InputError(f"data source {identifier} cannot be read: {source.uses.text}")
@@ -183,7 +183,7 @@ def _pairs(
 
 
 def _lines(entry: _Entry, source: Source, found: Sequence[Finding], users: str) -> Iterator[Part]:
-    """Yield the lines of the plan about a data source; `users` will use its earlier role."""
+    """Yield the plan's lines about a data source; `users` are the other users of its earlier role."""
     role, declared = source.role_arn, entry.declared
     yield Line(f"{declared.name}: {source.data_source.label} gets {declared.role_arn}", 2)
     old, new = (find_role(entry.account, arn) for arn in (role, declared.role_arn))
@@ -203,7 +203,7 @@ def _lines(entry: _Entry, source: Source, found: Sequence[Finding], users: str) 
 
 
 def _users(options: argparse.Namespace, entries: Sequence[_Entry], role: str) -> str:
-    """Return who will use the earlier role of a data source."""
+    """Return the labels of the data sources that will use a data source's earlier role."""
     given = {
         identifier: entry.declared.role_arn
         for entry in entries
@@ -215,11 +215,11 @@ def _users(options: argparse.Namespace, entries: Sequence[_Entry], role: str) ->
     return ", ".join(users) or "no data source"
 
 
-# The way back, and the list.
+# Undo an assignment, and list the data sources.
 
 
 def _plan_undo(path: Path, output: Output) -> Plan:
-    """Plan to give the data sources in a file their earlier roles; their other properties stay."""
+    """Plan to give the data sources in a file their earlier roles, and keep their other properties."""
     journal = read_plan(path, output)
     account, unfinished = journal.account, changes.check_unfinished(journal.stack, output)
     plan = Plan("assign", journal.stack, account, [], [], unfinished)
@@ -228,7 +228,7 @@ def _plan_undo(path: Path, output: Output) -> Plan:
         if not now:
             plan.lines.append(f"{each.label} no longer exists")
         elif now.get("roleArn") != each.role:
-            plan.lines.append(f"{each.label} does not have {each.role}, and stays as it is")
+            plan.lines.append(f"{each.label} does not have {each.role}, so it keeps its role")
         elif not each.earlier_id or role_id(account, earlier) != each.earlier_id:
             gone = f"{earlier} {GONE}" if earlier else "it had no role"
             plan.left_out.append(f"{each.label}: {gone}")
@@ -236,7 +236,7 @@ def _plan_undo(path: Path, output: Output) -> Plan:
             change = DataSourceChange(each.data_source, now, earlier, role_id(account, each.role))
             plan.changes.append(change)
             others = [name for name in {**now, **each.after} if now.get(name) != each.after.get(name)]
-            stays = [f"  changed since, and stays: {', '.join(others)}"] if others else []
+            stays = [f"  keeps later changes to {', '.join(others)}"] if others else []
             plan.lines.extend(Line(text, 4) for text in (*change.plan, *stays))
     return plan
 
@@ -248,7 +248,7 @@ def _list(
     options: argparse.Namespace,
     output: Output,
 ) -> int:
-    """List the data sources and the entries that fit, with the command for those that fit only one."""
+    """List the data sources and the entries that fit, with a command to assign unambiguous pairs."""
     sources = {each.data_source.id: each for entry in entries for each in entry.sources}
     owned = {entry.declared.role_arn: entry.declared.name for entry in entries}
     fitting = {name: [each for each in entries if _fits(each, its)] for name, its in sources.items()}
@@ -296,7 +296,7 @@ def _list(
 
 
 def _fits(entry: _Entry, source: Source) -> bool:
-    """Return whether the entry's document and AWS's policies allow the requests of a data source."""
+    """Return whether an entry allows a data source's requests and no policy in AWS denies them."""
     view = entry.view(source) if may_fit(entry.declared, source) else None
     return (
         view is not None

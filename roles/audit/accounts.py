@@ -1,4 +1,4 @@
-"""Choose the accounts of an audit, and assume a role in each of them."""
+"""Select the accounts to audit, and assume a role in each account except the credentials' own."""
 
 import argparse
 import re
@@ -13,7 +13,7 @@ from roles.output import Notes
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that choose accounts."""
+    """Add the options that select accounts."""
     accounts = parser.add_mutually_exclusive_group()
     accounts.add_argument(
         "--account",
@@ -29,7 +29,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--assume-role",
         metavar="PATH/NAME",
         type=_text(r"(?!arn:)([!-.0-~]+/)*[\w+=,.@-]{1,64}", "text such as security/audit, not an ARN"),
-        help="assume this role in each account, except in the credentials' account",
+        help="assume this role in each account except the credentials' account",
     )
     parser.add_argument(
         "--external-id",
@@ -41,7 +41,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _text(pattern: str, expected: str) -> Callable[[str], str]:
-    """Return a function that parses text for argparse."""
+    """Return a function that validates text; for use as an argparse `type`."""
 
     def parse(text: str) -> str:
         if re.fullmatch(pattern, text, re.ASCII):
@@ -54,17 +54,17 @@ def _text(pattern: str, expected: str) -> Callable[[str], str]:
 def open_accounts(
     options: argparse.Namespace, own: Sequence[Account], notes: Notes
 ) -> dict[str, Sequence[Account] | str]:
-    """Return the chosen accounts by ID, as `survey` takes them.
+    """Return the selected accounts by ID, in the form that `survey` requires.
 
     `own` is the credentials' account in each Region; it needs no role. Raises InputError if the options
-    contradict each other, or the organization's accounts cannot be listed.
+    contradict each other or specify no role for other accounts, and errors of ListAccounts.
     """
     caller = own[0].caller()
     if not (options.account or options.organization):
         if options.assume_role or options.external_id:
             raise InputError("--assume-role and --external-id are only for --account or --organization")
         return {caller["Account"]: own}
-    # A separate object, because these calls are not part of the audit of the credentials' account.
+    # Use a separate object, because these calls are not part of the audit of the credentials' account.
     asking = Account(own[0].region, notes)
     chosen = options.account or [
         each["Id"] for each in asking.items("organizations:ListAccounts") if each["State"] == "ACTIVE"
@@ -73,7 +73,7 @@ def open_accounts(
     if others and not options.assume_role:
         raise InputError(
             f"account {others[0]} is not the credentials' account, {caller['Account']}: pass the path "
-            f"and name of a role there with --assume-role; {PERMISSIONS_PAGE} has the role's policies"
+            f"and name of its role with --assume-role; {PERMISSIONS_PAGE} has the role's policies"
         )
 
     def open_account(account_id: str) -> Sequence[Account] | str:
@@ -83,8 +83,8 @@ def open_accounts(
             external_id = "with this" if options.external_id else "without an"
             return (
                 f"{role_arn} cannot be assumed ({assumed.text}): the role must exist, its trust policy "
-                f"must allow sts:AssumeRole to {caller['Arn']} {external_id} external ID, and the "
-                f"caller's policies must allow it, too: {PERMISSIONS_PAGE} lists the policies"
+                f"must allow {caller['Arn']} to call sts:AssumeRole {external_id} external ID, and the "
+                f"caller's policies must also allow this call: {PERMISSIONS_PAGE} lists the policies"
             )
         return [Account(each.region, notes, assumed) for each in own]
 

@@ -50,7 +50,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, output: Output) -> int:
     """Compare the roles, print the results, and return the exit code.
 
-    Raises InputError if it finds no data source and skips nothing, unless `--allow-empty` is given.
+    Raises InputError if all reads succeed but find no data source, unless `--allow-empty` is set.
     """
     now = datetime.now(UTC)
     acceptances = read_acceptances(options.accept) if options.accept else {}

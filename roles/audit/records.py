@@ -1,4 +1,4 @@
-"""Define the flat record of a finding, and read which findings are accepted."""
+"""Define the flat record of a finding, and read the user's acceptances of findings."""
 
 import json
 from collections.abc import Collection, Iterator, Mapping
@@ -27,7 +27,7 @@ Kind = Literal[
     "without a role",
     "unused",
 ]
-"""The kind of a record, the most severe first."""
+"""The kinds of records, the most severe first."""
 OUTCOMES: Final[Mapping[Kind, str]] = {
     "dangerous": "dangerous",
     "invalid": "invalid",
@@ -42,33 +42,33 @@ OUTCOMES: Final[Mapping[Kind, str]] = {
     "without a role": "without a role",
     "unused": "",
 }
-"""The result for a data source that has a record of a kind, unless it has a more severe one."""
+"""The result for a data source, by the kind of its most severe record."""
 ACCEPTED: Final = "accepted"
 RESULTS: Final = (*tuple(dict.fromkeys(OUTCOMES.values()))[:6], ACCEPTED, "equivalent", "without a role")
 """The results for data sources, the most severe first."""
 _FILE: Final = "an object with entries such as `ID: {reason: TEXT, until: 2027-03-31}`"
 _LETTERS: Final = str.maketrans("0123456789", "ghijklmnop")
-"""Makes an ID of letters: spreadsheets and YAML would take some IDs with digits for numbers."""
+"""A table that replaces the digits in IDs, because spreadsheets and YAML parse some IDs as numbers."""
 
 
 class Record(NamedTuple):
-    """A finding about a role or data sources, something that was not read, or an unused role."""
+    """A finding about a role or data sources, a failed read, or an unused role."""
 
     kind: Kind
     account: str
     role: str = ""
-    """The ARN; empty without a role, or if the record is about an account."""
+    """The role's ARN; empty if there is no role, or if the record is about an account."""
     sources: tuple[DataSource, ...] = ()
     text: str = ""
     details: tuple[str, ...] = ()
     policy: str = ""
-    """The name or ARN of the policy; empty if no policy is the cause."""
+    """The name or ARN of the policy that causes the finding; empty if no policy does."""
     syncs: tuple[str, ...] = ()
-    """The last syncs of the data sources that lack access; failed ones contain ` FAILED`."""
+    """The last syncs of the data sources that lack access; failed syncs contain ` FAILED`."""
     id: str = ""
-    """It stays the same while the finding does; empty for a record that cannot be accepted."""
+    """An ID that is stable until the finding changes; empty if the record cannot be accepted."""
     until: str = ""
-    """The last day on which the finding is accepted; empty if it is not."""
+    """The last day on which the finding is accepted; empty if the finding is not accepted."""
     reason: str = ""
 
     @property
@@ -78,18 +78,18 @@ class Record(NamedTuple):
 
     @property
     def severity(self) -> tuple[bool, int, bool]:
-        """Sorts by kind, and puts failed syncs first and accepted findings last."""
+        """The sort key: accepted findings are last; within each kind, failed syncs are first."""
         position = [*OUTCOMES].index(self.kind)
         return bool(self.until), position, not any(" FAILED" in each for each in self.syncs)
 
     def identified(self, *parts: str) -> "Record":
-        """Return the record with an ID, which these parts determine with the kind, role, and policy."""
+        """Return the record with an ID derived from its account, role, kind, policy, and `parts`."""
         text = "\0".join((self.account, self.role, self.kind, self.policy, *parts))
         return self._replace(id=sha256(text.encode()).hexdigest()[:10].translate(_LETTERS))
 
 
 def meaning(statement: Statement) -> str:
-    """Return a statement's meaning as text, which does not depend on its Sid or the order of values."""
+    """Return a normalized form of a statement, independent of its Sid and the order of its values."""
     sides = [
         [side.negated, sorted({each.lower() if side.ignore_case else each for each in side.values})]
         for side in (statement.actions, statement.resources, statement.principals)
@@ -104,14 +104,14 @@ def meaning(statement: Statement) -> str:
 
 
 def read_acceptances(path: Path) -> dict[str, dict[str, str]]:
-    """Return the acceptances in a file by ID, with a `reason` and the last day, `until`.
+    """Return the acceptances in a file, by ID: each has a `reason` and its last day, `until`.
 
     If the file has errors, raise an InputError that lists them.
     """
-    path.stat()  # raises OSError without a file
+    path.stat()  # raises OSError if there is no file
     given = read_mapping(path, _FILE)
     if wrong := [f"  {quote(key)}" for key, value in given.items() if not _is_valid(key, value)]:
-        raise InputError(f"these entries in {path} are not of the form {_FILE}:", *wrong)
+        raise InputError(f"these entries in {path} are invalid; expected {_FILE}:", *wrong)
     return {
         key: {"reason": value["reason"], "until": str(value["until"])} for key, value in given.items()
     }
@@ -126,7 +126,7 @@ def _is_valid(key: object, value: Any) -> bool:
 def without_effect(
     acceptances: Mapping[str, Mapping[str, str]], found: Collection[str], today: str
 ) -> Iterator[str]:
-    """Yield a note about each acceptance that has ended, or whose ID no finding has."""
+    """Yield a note about each acceptance that has ended or that matches no finding."""
     for name, its in acceptances.items():
         if its["until"] < today:
             yield f"the acceptance of {name} ended on {its['until']}: {its['reason']}"

@@ -1,4 +1,4 @@
-"""Format an audit's records as text, Markdown, CSV, and JSON, the most severe first."""
+"""Format an audit's records, the most severe first, as text, Markdown, CSV, or JSON."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,18 +12,18 @@ from roles.output import Line, Part, Table
 
 _HEAD: Final = ("DATA SOURCE", "CONNECTOR", "ROLE", "USED BY", "LAST USED", "RESULT")
 _FORMULA: Final = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""The characters with which a formula begins, also of full width.
+"""The characters with which a formula begins, including full-width characters.
 https://owasp.org/www-community/attacks/CSV_Injection"""
 
 
 Head = Mapping[str, str]
-"""The date, the ARN of the caller, the version of the program, and the place."""
+"""The date, the caller's ARN, the program's version, and the audited Regions and accounts."""
 Results = Sequence[Mapping[str, str]]
-"""The entries of the data sources in the JSON document, the most severe first."""
+"""The data sources' entries in the JSON document, the most severe first."""
 
 
 def results_of(surveys: Iterable[Survey], records: Iterable[Record]) -> Results:
-    """Return the results that follow from the records."""
+    """Return the data sources' results, which follow from the records."""
     of_source = defaultdict[DataSource, list[Record]](list)
     for record in records:
         for each in record.sources:
@@ -45,16 +45,16 @@ def document(head: Head, results: Results, records: Iterable[Record]) -> dict[st
 
 
 def rows(head: Head, records: Iterable[Record]) -> Iterator[list[str]]:
-    """Yield a header, and a row for each record."""
+    """Yield a header and a row for each record."""
     yield [*head, *_entries(Record("note", ""))]
     for each in records:
         yield [*map(_cell, (*head.values(), *_entries(each).values()))]
 
 
 def parts(head: Head, results: Results, records: Iterable[Record]) -> Iterator[Part]:
-    """Yield the records by role, and the table of data sources."""
+    """Yield the records, grouped by role, and the table of data sources."""
     yield Line("audit of {date} by {caller}, qbusiness-roles {version}".format(**head), 2)
-    states = Counter(each["state"] for each in results)  # in order of severity, as the results are
+    states = Counter(each["state"] for each in results)  # in order of severity, like the results
     counts = ", ".join(f"{number} {each}" for each, number in states.items())
     yield Line(f"data sources in {head['place']}: {counts or 'none'}", 2)
     groups = defaultdict[tuple[str, str], list[Record]](list)
@@ -132,7 +132,7 @@ def _subject(record: Record) -> str:
 
 
 def _lines(record: Record, *, is_some: bool) -> Iterator[Line]:
-    """Yield a record's lines; `is_some` is true if it is about some of the role's data sources."""
+    """Yield a record's lines; `is_some` means that it concerns only some of the role's data sources."""
     accepted = f", accepted until {record.until}: {record.reason}" if record.until else ""
     yield Line(f"  {record.id}{' ' * bool(record.id)}{record.kind}: {record.text}{accepted}", 4)
     labels = [f"for {', '.join(each.label for each in record.sources)}"] if is_some else []
@@ -140,7 +140,7 @@ def _lines(record: Record, *, is_some: bool) -> Iterator[Line]:
 
 
 def _cell(value: str | Iterable[str]) -> str:
-    """Return a cell, which is printable, and which no spreadsheet takes for a formula."""
+    """Return a printable cell that no spreadsheet interprets as a formula."""
     text = value if isinstance(value, str) else "; ".join(value)
     shown = "".join(
         each if each.isprintable() else each.encode("unicode_escape").decode() for each in text

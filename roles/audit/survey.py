@@ -1,8 +1,8 @@
 """Compare the roles of accounts' data sources with the roles that the program would create.
 
 A role is compared with the policies that the program would write for all data sources that use the role
-in the given Regions. Access that none of these data sources needs is in excess; access that only some of
-them need is shared. Whether a request is denied is decided as in `check`, for each data source.
+in the selected Regions. Access that none of these data sources needs is in excess; access that only some
+of them need is shared. For each data source, requests are evaluated as in `check`.
 """
 
 from collections import defaultdict
@@ -34,7 +34,7 @@ from roles.syncs import last_sync
 from roles.view import View, find_role, view_of_data_source
 
 _READING: Final = ("secretsmanager:GetSecretValue", "kms:Decrypt", "s3:GetObject", "s3:ListBucket")
-"""The actions that an unknown secret, key, or bucket may need."""
+"""The actions that a data source may need for an unknown secret, key, or bucket."""
 _T = TypeVar("_T")
 
 
@@ -42,18 +42,18 @@ class Survey:
     """The audit of one account; each step runs for all accounts in parallel."""
 
     def __init__(self, account_id: str, regions: Sequence[Account], failure: str = "") -> None:
-        """Set the account, with one item for each Region, or the reason why it could not be read."""
+        """Set the account, with one object for each Region, or the reason that it could not be read."""
         self.id, self.regions, self.failure = account_id, regions, failure
         self.listed: list[tuple[Account, DataSource]] = []
         self.readings: list[Reading] = []
         self.records: list[Record] = []
         self.hooks: set[str] = set()
-        """The roles with which data sources enrich documents."""
+        """The roles that data sources use for document enrichment."""
         self._applications: set[tuple[Account, str]] = set()
         self._done = count(1)
 
     def attempt(self, step: Callable[[], _T]) -> _T | None:
-        """Return the result of a step; None if it failed, or if an earlier step did."""
+        """Return the result of a step; None if this step or an earlier one failed."""
         try:
             return None if self.failure else step()
         except (BotoCoreError, ClientError, ResponseParserError) as error:
@@ -92,7 +92,7 @@ class Survey:
             for each in self.regions:
                 each.close()
         if isinstance(source.uses, Finding) and source.uses.state is State.NOTE:
-            account.notes(source.uses.text)  # it was deleted after it was listed
+            account.notes(source.uses.text)  # the data source was deleted after it was listed
             return None
         return reading
 
@@ -119,9 +119,10 @@ class Survey:
 
 
 def _use(role: Reply | Finding, listed: Reply) -> str:
-    """Return the last use of a role in a few words."""
+    """Return a short description of a role's last use."""
     # https://docs.aws.amazon.com/IAM/latest/APIReference/API_RoleLastUsed.html
-    not_used = f"created on {listed['CreateDate']:%Y-%m-%d}; IAM, which tracks 400 days, has seen no use"
+    created = f"created on {listed['CreateDate']:%Y-%m-%d}"
+    not_used = f"{created}; IAM has recorded no use in its 400-day tracking period"
     if isinstance(role, Finding):
         return "last use unknown"
     last_used = role.get("RoleLastUsed", {}).get("LastUsedDate")
@@ -129,7 +130,7 @@ def _use(role: Reply | Finding, listed: Reply) -> str:
 
 
 class Reading(NamedTuple):
-    """A data source, with the view that decides the requests of its role."""
+    """A data source, with the view that evaluates its role's requests."""
 
     survey: Survey
     account: Account
@@ -147,9 +148,9 @@ class Reading(NamedTuple):
 def survey(accounts: Mapping[str, Sequence[Account] | str], notes: Notes) -> list[Survey]:
     """Read the data sources of accounts and compare their roles.
 
-    `accounts` has, by ID, one item for each Region, or the reason why the account cannot be read. Errors
-    about single resources are records. Other errors, such as errors that concern every call, end the
-    audit of their account, which then has no other results.
+    `accounts` has, by ID, one object for each Region, or the reason that the account cannot be read. An
+    error about a single resource becomes a record. Any other error, such as one that affects every call,
+    ends the audit of its account, and then is the only result for this account.
     """
     found = [
         Survey(name, (), its) if isinstance(its, str) else Survey(name, its)
@@ -178,7 +179,7 @@ def survey(accounts: Mapping[str, Sequence[Account] | str], notes: Notes) -> lis
 
 
 def _compare(group: Sequence[Reading]) -> list[Record]:
-    """Compare the role of some data sources; return each finding once, with all of its data sources."""
+    """Compare the role that data sources share; return each finding once, with all its data sources."""
     found: dict[str, Record] = {}
     for each in _records(group):
         key = each.id or each.text or each.kind
@@ -210,7 +211,7 @@ def _records(group: Sequence[Reading]) -> Iterator[Record]:
         text = "data sources that could not be compared might need access that counts as in excess"
         yield from [about._replace(text=f"{text}: {others}")] if others else ()
     if arn in hooks:
-        yield about._replace(text="also used by document enrichment; its access was not judged")
+        yield about._replace(text="also used by document enrichment; its access was not evaluated")
 
 
 # Questions about each data source.
@@ -227,7 +228,7 @@ def _of_data_source(reading: Reading) -> Iterator[Record]:
         found = reading.record("invalid" if each.state is State.PROBLEM else "not compared", each.text)
         yield found.identified(source.region, source.id, each.text) if found.kind == "invalid" else found
     for each in unread_policies(view):
-        # Only another account can read the policies of its resources.
+        # Only the other account's credentials can read the policies of its resources.
         yield reading.record("note" if each.state is State.CANNOT_TELL else "not compared", each.text)
     for each in disputed(view):
         yield reading.record("note", each.text, details=each.details)
@@ -239,7 +240,7 @@ def _of_data_source(reading: Reading) -> Iterator[Record]:
 
 
 def _denied(reading: Reading, cause: Cause, decisions: Sequence[Decision], text: str) -> Record:
-    """Return the record about requests that statements deny, or that no policy allows."""
+    """Return a record about requests that statements deny or that no policy allows."""
     policy, statements, source = cause.policy, cause.statements, reading.source.data_source
     by_resource = defaultdict[str, list[str]](list)
     for each in decisions:
@@ -264,9 +265,9 @@ def _denied(reading: Reading, cause: Cause, decisions: Sequence[Decision], text:
 
 
 def _of_role(about: Record, has: Role, views: Sequence[View], *, is_judged: bool) -> Iterator[Record]:
-    """Yield the access that a role's policies allow beyond the needs of its data sources.
+    """Yield records about access that a role's policies allow beyond its data sources' needs.
 
-    Unless `is_judged`, only dangers count: the needs of others who use the role are unknown.
+    Unless `is_judged`, only dangerous access counts, because the needs of other users are unknown.
     """
     own = attempt_or([], lambda: role_statements(has))
     is_known = is_judged and bool(views) and all(view.required for view in views)
@@ -277,7 +278,7 @@ def _of_role(about: Record, has: Role, views: Sequence[View], *, is_judged: bool
         actions = {action for access in verdict.access for action in access.actions}
         may_be_needed = not is_known or (actions <= {*_READING} and not are_complete)
         if verdict.verdict == "excess" and other.verdict != "excess":
-            text = "also allows access that only the application's own role needs, which was not judged"
+            text = "also allows access that only the application's role needs; it was not evaluated"
             yield about._replace(text=text)
         elif verdict.verdict == "excess" and (verdict.danger or not may_be_needed):
             kind: Kind = "dangerous" if verdict.danger else "in excess"
@@ -302,7 +303,7 @@ def _of_statement(
     for each in access:
         lines += [f"{', '.join(each.actions)} {by} {', '.join(each.targets)}", *each.conditions]
     found = about._replace(kind=kind, text=text, details=tuple(lines), policy=statement.policy)
-    # It is another finding if others share the statement.
+    # If other data sources share the statement later, the finding gets another ID.
     return found.identified(
         meaning(statement), *(sorted(each.id for each in about.sources) if kind == "shared" else ())
     )

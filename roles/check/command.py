@@ -1,6 +1,6 @@
 """Check whether a data source's sync will work with its role.
 
-Read a `View` of each role, and ask each question in `QUESTIONS` about it. docs/check.md describes them.
+Read a `View` of each role, and ask all `QUESTIONS` about the role. docs/check.md describes them.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from roles.project import stack_name
 from roles.sources import read_sources
 from roles.view import Stated, View, view_of_entry, view_of_source
 
-HELP: Final = "ask AWS whether a data source's sync will work with its role"
+HELP: Final = "check whether a data source's sync will work with its role"
 _NOUNS: Final = (State.PROBLEM, State.NOTE)
 _NOT_CHECKED: Final = "resource control policies and VPC endpoint policies were not checked"
 _LABELS: Final[Mapping[State, str]] = {
@@ -36,7 +36,7 @@ _LABELS: Final[Mapping[State, str]] = {
     State.NOTE: "more: ",
     State.OK: "",
 }
-"""The labels of remedies."""
+"""The labels of remedies, by the state of the finding."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -123,7 +123,7 @@ def _read_entries(roles: Sequence[Declared], stated: Stated, output: Output) -> 
     """Read the roles of a stack."""
     accounts = open_accounts(roles, output)
     for arn in dict.fromkeys(Arn.of(each.application_arn) for each in roles):
-        # In this thread, data sources are read in parallel. `Account` keeps the answers.
+        # Only the main thread can read data sources in parallel. `Account` caches the responses.
         attempt(lambda: read_sources(accounts[arn.region], arn.name))  # noqa: B023 it is called at once
     regions = {each.role_arn: accounts[Arn.of(each.application_arn).region] for each in roles}
     return read_each(
@@ -132,7 +132,7 @@ def _read_entries(roles: Sequence[Declared], stated: Stated, output: Output) -> 
 
 
 def ask(view: View) -> list[Finding]:
-    """Return the findings about a role, with an `ok` finding for each question that has no other."""
+    """Return the findings about a role, with an `ok` finding for each question without another one."""
     found: list[Finding] = []
     for name, question in QUESTIONS:
         its = [each if each.question else each._replace(question=name) for each in question(view)]
@@ -188,7 +188,7 @@ def _document(
     found: Mapping[str, Sequence[Finding]],
     views: Sequence[View],
 ) -> dict[str, object]:
-    """Return the document for `--json`; for a data source, it has the policies that its role needs."""
+    """Return the document for `--json`; without a stack, it has the policies that the role needs."""
     of: dict[str, object] = {"checked": heading, **({"context": context} if context else {})}
     decided = {view.name: [view.trust, *view.decisions] for view in views}
     entries = {
@@ -233,7 +233,7 @@ def _report(
     *,
     verbose: bool,
 ) -> None:
-    """Print the findings, the most serious first, then the number of findings in each state."""
+    """Print the findings, the most serious first, and then the number of findings in each state."""
     # Entries that share a key or an index have the same findings about it, so print each finding once.
     entries: dict[Finding, list[str]] = {}
     for name, its in found.items():
@@ -264,11 +264,11 @@ def _parts(finding: Finding, entries: Sequence[str]) -> Iterator[Part]:
 
 
 def _of_context(given: Mapping[str, Sequence[str]], views: Sequence[View]) -> Iterator[str]:
-    """Yield a line for each value in --context."""
+    """Yield a line for each key in --context."""
     policies = [policy for view in views for policy in view.policies]
     named = {key.lower() for policy in policies for key in keys_in(policy.statements)}
     for key, values in given.items():
-        unused = "" if key.lower() in named else ", but no policy that was read names this key"
+        unused = "" if key.lower() in named else ", but no policy that was read contains this key"
         yield f"with --context: {key} is {', '.join(values) or 'absent'}{unused}"
 
 
@@ -284,6 +284,6 @@ def _summary(counts: Mapping[State, int]) -> str:
 
 
 def _exit_code(states: Iterable[State]) -> int:
-    """Return the exit code for findings in these states; the states are in order of severity."""
+    """Return the exit code for findings in these states; the most serious state determines it."""
     codes = {State.PROBLEM: PROBLEMS, State.SKIPPED: COULD_NOT_LOOK, State.CANNOT_TELL: CANNOT_TELL}
     return next((code for state, code in codes.items() if state in states), FINE)

@@ -1,8 +1,8 @@
 """List the calls that connectors make to AWS, for any resources.
 
 The list is written by hand from AWS's pages. It does not depend on the program's policies, so it can
-confirm them. `check` asks AWS about the calls with a role's resources, and `pages/example_calls.py` has
-the calls with example resources. AWS checks a call with one request for each resource:
+confirm them. `check` evaluates the calls with a role's resources, and `pages/example_calls.py` contains
+the calls with example resources. To authorize a call, AWS evaluates one request for each resource:
 https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
 """
 
@@ -13,7 +13,7 @@ from typing import Final, Generic, NamedTuple, TypeVar
 from components.formats import SERVICE
 
 _Text = TypeVar("_Text")
-"""`str`, or a type for text of which only the beginning may be known."""
+"""`str`, or a type for text whose end may be unknown."""
 
 
 class Resources(NamedTuple, Generic[_Text]):
@@ -49,7 +49,7 @@ class Resources(NamedTuple, Generic[_Text]):
 
 
 class ConnectorCall(NamedTuple, Generic[_Text]):
-    """A call that AWS checks with one request for each resource."""
+    """A call; to authorize it, AWS evaluates one request for each resource."""
 
     sid: str
     """The Sid of the statement that allows the call."""
@@ -58,7 +58,7 @@ class ConnectorCall(NamedTuple, Generic[_Text]):
     resources: Sequence[_Text]
     """Empty if the connector does not make the call."""
     context: Mapping[str, str | _Text | list[str]] = MappingProxyType({})
-    """The condition keys that the policies use for the action; AWS adds others to the request."""
+    """The condition keys that the policies use for the action; the request contains other keys, too."""
 
 
 def calls(resources: Resources[_Text]) -> list[ConnectorCall[_Text]]:
@@ -193,4 +193,4 @@ def calls(resources: Resources[_Text]) -> list[ConnectorCall[_Text]]:
 
 
 OWN_CALLS: Final[Mapping[str, Sequence[ConnectorCall[str]]]] = {}
-"""The calls that only one connector makes, by its name."""
+"""The calls that only one connector makes, by the connector's name."""

@@ -1,6 +1,6 @@
 """List the condition keys of a role's requests, as far as they are known.
 
-Each key has a value, is absent, or is unknown. This page says which requests contain each key:
+Each key has a value, is absent, or is unknown. This page documents which requests contain each key:
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
 """
 
@@ -44,9 +44,9 @@ _ABSENT: Final = (
 """Keys that are absent from requests by a role that a service assumes, according to this page:
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html"""
 _ABSENT_FROM_DIRECT_CALL: Final = ("aws:calledvia", "aws:calledviafirst", "aws:calledvialast")
-"""Keys that are present only if a service calls another service for its caller (see the same page)."""
+"""Keys that are present only if a service calls another service for its caller (see the page above)."""
 _ABSENT_FROM_DECRYPTION: Final = (
-    # Forward access sessions do not pass on the caller's VPC endpoint:
+    # Requests through forward access sessions do not contain the caller's VPC endpoint:
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/access_forward_access_sessions.html
     "aws:sourcevpc",
     "aws:sourcevpce",
@@ -59,25 +59,25 @@ _ABSENT_FROM_DECRYPTION: Final = (
     "kms:grantoperations",
     "kms:retiringprincipal",
 )
-"""Keys that are absent from a request to decrypt, which Secrets Manager or Amazon S3 makes."""
+"""Keys that are absent from a Decrypt request that Secrets Manager or Amazon S3 makes."""
 _SECRET_CONTEXT: Final = ("SecretARN", "SecretVersionId")
 """The keys in a secret's encryption context:
 https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html"""
 _ENCRYPTION_CONTEXT: Final = "kms:encryptioncontext:"
 _SERVICES: Final = ("ec2", "iam", "kms", "qbusiness", "s3", "secretsmanager")
-"""The services of the connector's requests. Keys with a service's prefix are only in requests to it."""
+"""The services that connectors call. Only requests to a service contain keys with its prefix."""
 OF_ORGANIZATION: Final = (
     *("aws:principalorgid", "aws:principalorgpaths"),
     *("aws:resourceorgid", "aws:resourceorgpaths"),
 )
 """The lowercase condition keys for the organization of the principal or the resource."""
 OF_TIME: Final = ("aws:currenttime", "aws:tokenissuetime", "aws:epochtime")
-"""The condition keys for the time; the next sync gets new credentials. Policies and `--context` can be
-about another time, so these values are not certain, and IAM's simulation has values of its own."""
+"""The condition keys for the time. Their values are uncertain, because the next sync gets new
+credentials, and policies and `--context` can refer to another time. IAM's simulation sets the keys."""
 _OF_SECRET_TAGS: Final = ("aws:resourcetag/", "secretsmanager:resourcetag/")
 
 Values = dict[str, tuple[Text, ...]]
-"""The values of condition keys, by lowercase key; empty for a key that is absent."""
+"""The values of condition keys, by lowercase key; empty for an absent key."""
 
 
 class Facts(NamedTuple):
@@ -89,16 +89,16 @@ class Facts(NamedTuple):
     principal: RolePrincipal
     """The role; if `role` is None, a principal with no ID and, if the role is not deployed, no name."""
     secret_tags: Mapping[str, Sequence[tuple[str, str]]]
-    """Keys and values of each existing secret's tags, by its ARN; empty if a secret cannot be read."""
+    """The tag keys and values of each secret that could be read, by the secret's ARN."""
     organization: str | None
     """The ID of the account's organization; empty if there is none; None if unknown or not needed."""
     time: datetime
     stated: Mapping[str, tuple[Text, ...]]
-    """The values from `--context`, by lowercase key; empty for a key that is absent."""
+    """The values from `--context`, by lowercase key; empty for an absent key."""
 
 
 def keys_in(statements: Iterable[Statement]) -> list[str]:
-    """Return statements' condition keys and variables; of those that differ only in case, the last."""
+    """Return statements' condition keys and variables; if keys differ only in case, only the last."""
     keys = (
         key
         for statement in statements
@@ -120,8 +120,8 @@ def with_context(facts: Facts, group: RequestGroup, action: str) -> Request:
         **_of_request(facts, group, action),
     }
     known = Context(values, _complete(facts, group))
-    # A key in --context applies to all requests. Values that `check` knows for sure take precedence,
-    # except for the keys in _ABSENT, which are absent only according to AWS's documentation.
+    # A key in --context applies to all requests. Known values take precedence, except for times, which
+    # can differ, and for keys in _ABSENT, whose absence is known only from AWS's documentation.
     stated = {
         key: given
         for key, given in facts.stated.items()
@@ -146,8 +146,8 @@ def assume_request(facts: Facts, role_arn: str, application_arn: str) -> Request
         "aws:securetransport": "true",
     }
     known: Values = {key: (Text(value),) for key, value in values.items()}
-    # --context is about the role's requests: a service is in no organization.
     absent = ("aws:multifactorauthpresent", "aws:multifactorauthage", "aws:username")
+    # A service does not belong to an organization, so --context cannot set these keys.
     never = ("aws:principalorgid", "aws:principalorgpaths")
     context = Context(
         {
@@ -165,8 +165,7 @@ def _resource_account(facts: Facts, group: RequestGroup) -> str:
     """Return the value of aws:ResourceAccount; empty if it is unknown.
 
     Of the connector's services, only EC2 has actions that do not support this key, and the connector
-    uses none of them. Without a resource, a request is about the caller's own account (not tested on
-    AWS).
+    uses none of them. A request without a resource is for the caller's account (not tested on AWS).
     """
     if isinstance(group.context.get("aws:ResourceAccount"), Text):
         return ""
@@ -199,7 +198,7 @@ def _of_request(facts: Facts, group: RequestGroup, action: str) -> Values:
     # Only KMS is called through another service, with the role session's credentials.
     via_service = action.startswith("kms:")
     owner = _resource_account(facts, group)
-    values = {  # empty for a key that is unknown or in another service's requests
+    values = {  # empty for a key that is unknown or not in this service's requests
         "aws:securetransport": "true",
         "aws:viaawsservice": str(via_service).lower(),
         "aws:resourceaccount": owner,
@@ -226,7 +225,7 @@ def _texts(value: str | Text | list[str]) -> tuple[Text, ...]:
 
 
 def _complete(facts: Facts, group: RequestGroup) -> tuple[str, ...]:
-    """Return the prefixes of keys that are absent unless they are known."""
+    """Return the prefixes of keys that are absent unless their values are known."""
     of_role = ("aws:principaltag/",) if facts.role else ()
     of_key = (_ENCRYPTION_CONTEXT,) if ENCRYPTED_SECRET in group.context else ()
     of_tags = _OF_SECRET_TAGS if group.resource.known in facts.secret_tags else ()
@@ -235,11 +234,11 @@ def _complete(facts: Facts, group: RequestGroup) -> tuple[str, ...]:
 
 
 def _of_tags(facts: Facts, group: RequestGroup) -> Values:
-    """Return the condition keys for the tags of a secret; those of other resources are unknown.
+    """Return the condition keys for a secret's tags; the tags of other resources are unknown.
 
-    AWS says that a role's tags do not reliably decide who can pass the role:
+    According to AWS, a role's tags do not reliably control who can pass the role:
     https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html
-    If tag keys differ only in case and have different values, IAM does not document which value it
+    If tag keys differ only in case and have different values, AWS does not document which value IAM
     compares, so the value is unknown.
     """
     values: dict[str, set[str]] = {}
@@ -257,7 +256,7 @@ def _of_organization(facts: Facts, group: RequestGroup) -> Values:
     found = facts.organization
     if found is None:
         return {}
-    # A path begins with the organization. Most accounts cannot read the rest.
+    # A path begins with the organization's ID. Most accounts cannot read the other parts.
     keys = {
         "orgid": (Text(found),) if found else (),
         "orgpaths": (Text(f"{found}/", "r-root/ou-unit/"),) if found else (),

@@ -1,7 +1,7 @@
-"""Ask about a role: each question is a function that returns findings about a `View`.
+"""Define questions about a role: each is a function that returns findings about a `View`.
 
-A finding names the role, the requests, the resource, and the policy with its statements. Each cause has
-one finding. Its remedy is at most one line, and takes no access away from others.
+A finding specifies the role, the requests, the resource, and the policy with its statements. Each cause
+has one finding. A remedy has at most one line, and does not remove access from other users.
 """
 
 from collections import defaultdict
@@ -38,30 +38,30 @@ from roles.view import View, fits, may_fit, view_of_data_source
 
 Findings = Iterable[Finding]
 _Block = tuple[Decision, Cause]
-"""A decision that a policy causes."""
+"""A decision about a request, and a cause of the decision."""
 _ACTIVE: Final = ("ACTIVE", "UPDATING")
 _STATUSES: Final = ("PENDING_CREATION", "CREATING", "FAILED", "DELETING")
 _DIFFERENCES: Final = {"missing": "missing", "excess": "added", "denies": "added, and denies access"}
-"""The verdicts on statements that differ, in words."""
+"""The descriptions of statements that differ, by verdict."""
 _FEW: Final = 3
 """The number of actions or resources that a line lists."""
 _OWNER: Final = ("aws:resourceaccount", "s3:resourceaccount")
-"""The condition keys whose values are unknown only if a bucket's owner is."""
+"""The condition keys whose values are unknown only if a bucket's owner is unknown."""
 
 
 # The application, the index, and the resources.
 
 
 def application(view: View) -> Findings:
-    """Whether the application and its indexes exist and are active."""
+    """Check whether the application and its indexes exist and are active."""
     arn, account = Arn.of(view.application_arn), view.account
     gone = problem(f"there is no application {arn.name} in {account.region}")
     found = attempt(lambda: account.get("qbusiness:GetApplication", arn.name), gone)
     if isinstance(found, Finding):
         yield found
         return
-    if (actual := found.get("applicationArn", arn.text)) != arn.text:  # IAM compares the case
-        text = f"the application's ARN is {actual}, but the trust policy names {arn.text}"
+    if (actual := found.get("applicationArn", arn.text)) != arn.text:  # IAM is case-sensitive
+        text = f"the application's ARN is {actual}, but the trust policy specifies {arn.text}"
         yield problem(text, f"set applicationId to {actual}")
     yield from _active("application", arn.name, found)
     for each in dict.fromkeys(needs.index_id for _, needs in view.users):
@@ -80,7 +80,7 @@ def _active(kind: str, identifier: str, found: Reply) -> Findings:
 
 
 def resources(view: View) -> Findings:
-    """Whether the secrets, keys, buckets, subnets, and security groups can be used."""
+    """Check whether the secrets, keys, buckets, subnets, and security groups can be used."""
     faults = [
         fault._replace(subject=source.data_source.id)
         if source and fault.question == "data source"
@@ -95,7 +95,7 @@ def resources(view: View) -> Findings:
 
 
 def role(view: View) -> Findings:
-    """Whether the role exists."""
+    """Check whether the role exists."""
     if isinstance(view.role, Finding):
         yield view.role
     elif view.role_arn and Arn.of(view.role_arn).account != Arn.of(view.application_arn).account:
@@ -107,7 +107,7 @@ def role(view: View) -> Findings:
 
 
 def _preview(view: View) -> str:
-    """Return the command that shows an update's changes; empty outside any stack."""
+    """Return the command that shows an update's changes; empty if no stack declares the role."""
     if not view.declared:
         return ""
     command = f"pulumi preview --stack {quote(view.declared.stack)}"
@@ -115,7 +115,7 @@ def _preview(view: View) -> str:
 
 
 def unread_policies(view: View) -> Findings:
-    """Whether every policy could be read."""
+    """Check whether every policy could be read."""
     told = [view.role, *(fault for _, needs in view.users for fault in needs.faults)]
     for policy in view.policies:
         if policy.unread and policy.unread not in told:
@@ -124,7 +124,7 @@ def unread_policies(view: View) -> Findings:
 
 
 def drift(view: View) -> Findings:
-    """Whether the policies that the program writes are as it was deployed."""
+    """Check whether the policies that the program writes match the last deployment."""
     if not (view.declared and isinstance(view.role, Role)):
         return
     has, wants = view.role, view.declared.policies
@@ -161,7 +161,7 @@ def _words(verdict: Verdict) -> str:
 
 
 def _lost(view: View, kind: Kind) -> list[Decision]:
-    """Return the denied requests that a policy would allow as the program wrote it."""
+    """Return the denied requests that a policy would allow if it matched the last deployment."""
     return [
         each
         for each in ([view.trust] if kind is Kind.TRUST else view.decisions)
@@ -171,7 +171,7 @@ def _lost(view: View, kind: Kind) -> list[Decision]:
 
 
 def _is_drift(view: View, decision: Decision, cause: Cause) -> bool:
-    """Return whether a policy of the program denies a request only because it was changed."""
+    """Return whether a policy that the program wrote denies a request only because it was changed."""
     if not view.declared or not isinstance(view.role, Role) or cause.truth is not Truth.NO:
         return False
     if cause.policy.kind is Kind.TRUST:
@@ -181,14 +181,14 @@ def _is_drift(view: View, decision: Decision, cause: Cause) -> bool:
 
 
 def denied(view: View) -> Findings:
-    """Whether the policies allow every request of the connector."""
+    """Check whether the policies allow all of the connector's requests."""
     return (finding for _, finding in explained(view))
 
 
 def explained(view: View) -> Iterator[tuple[Sequence[_Block], Finding]]:
-    """Yield the decisions that the same statements cause, and the finding about them."""
+    """Yield groups of decisions with the same cause, with the finding about each group."""
     if view.role is None and not view.declared:
-        return  # another finding says that the role does not exist
+        return  # another finding reports that the role does not exist
     by_cause: dict[tuple[Policy, Truth, tuple[Statement, ...]], list[_Block]] = defaultdict(list)
     for decision, cause in _blocks(view):
         by_cause[cause.policy, cause.truth, cause.statements].append((decision, cause))
@@ -201,7 +201,7 @@ def explained(view: View) -> Iterator[tuple[Sequence[_Block], Finding]]:
 
 
 def _blocks(view: View) -> Iterator[_Block]:
-    """Yield each decision that a policy causes, unless another finding has the cause."""
+    """Yield each decision with a cause, unless another finding reports the cause."""
     for decision in [view.trust, *view.decisions]:
         for cause in decision.causes:
             is_told = cause.defers or cause.policy.unread or _is_drift(view, decision, cause)
@@ -216,7 +216,7 @@ def _title(decision: Decision) -> str:
 
 
 def _cannot(view: View, titles: Sequence[str], verb: str = "cannot") -> str:
-    """Return the role, the verb, and the first request."""
+    """Return a clause with the role, the verb, and the first request."""
     first, *others = titles
     who = Arn.of(view.role_arn).name or "the role"
     if first.startswith("sts:AssumeRole"):
@@ -238,14 +238,14 @@ def _unknown(view: View, policy: Policy, blocked: Sequence[_Block], titles: Sequ
 
 
 def _statements(blocked: Sequence[_Block]) -> str:
-    """Return the names of the statements that deny a request, or may deny or allow it."""
+    """Return the names of the statements that deny a request or that may deny or allow it."""
     named = dict.fromkeys(each for _, cause in blocked for each in cause.statements)
     return " and ".join(f"{'the statement ' * each.has_sid}{each.name}" for each in named)
 
 
 def _denying(view: View, policy: Policy, blocked: Sequence[_Block], titles: Sequence[str]) -> Finding:
     who = f"{name_of(policy)} denies it, in {_statements(blocked)}"
-    return problem(f"{_cannot(view, titles)}: {who}", "ask who wrote this statement")
+    return problem(f"{_cannot(view, titles)}: {who}", "ask the author of this statement")
 
 
 def _lacking(view: View, policy: Policy, blocked: Sequence[_Block], titles: Sequence[str]) -> Finding:
@@ -256,7 +256,7 @@ def _lacking(view: View, policy: Policy, blocked: Sequence[_Block], titles: Sequ
         if UNIQUE_ID.fullmatch(name.removeprefix("AWS:"))
     ]
     names = ", ".join(dict.fromkeys(deleted))
-    details = [f"it names deleted principals, even if they were recreated: {names}"] if names else []
+    details = [f"it lists deleted principals, even if they were recreated: {names}"] if names else []
     found = remedy_for(view, policy, [decision for decision, _ in blocked])
     return problem(f"{_cannot(view, titles)}: {_lacks(policy)}", found, *details)
 
@@ -267,7 +267,7 @@ def _lacks(policy: Policy) -> str:
 
 
 def disputed(view: View) -> Findings:
-    """Whether the role can ingest documents, on which AWS's pages disagree."""
+    """Check whether the role can ingest documents; AWS's pages disagree on the required permissions."""
     found = [each for each in view.decisions if each.lacks_allow and view.is_disputed(each)]
     if found:
         policy, titles = found[0].causes[0].policy, [*map(_title, found)]
@@ -279,7 +279,7 @@ def disputed(view: View) -> Findings:
 
 
 def update(view: View) -> Findings:
-    """Whether the next update, which writes the program's policies again, keeps the requests allowed."""
+    """Check whether the next update, which rewrites the program's policies, keeps requests allowed."""
     if not (view.declared and isinstance(view.role, Role)):
         return
     kept = [] if view.declared.is_exclusive else [each for each in view.own if each.kind is Kind.OTHER]
@@ -292,9 +292,7 @@ def update(view: View) -> Findings:
         if decision.allowed is not Truth.YES and before.allowed is Truth.YES
     ]
     if lost:
-        text = (
-            f"{_cannot(view, lost, 'will not')} after the next update, which writes {POLICY_NAME} again"
-        )
+        text = f"{_cannot(view, lost)} after the next update, which rewrites {POLICY_NAME}"
         yield problem(text, _preview(view), *lost[1:])
 
 
@@ -302,7 +300,7 @@ def update(view: View) -> Findings:
 
 
 def simulation(view: View) -> Findings:
-    """Whether IAM's simulation, which knows the organization's policies, allows the requests, too."""
+    """Check whether IAM's simulation, which includes organization policies, allows the requests, too."""
     if not isinstance(view.role, Role):
         return
     decided = attempt(lambda: simulate_decided(view))
@@ -319,18 +317,18 @@ def simulation(view: View) -> Findings:
                 key for key in its.missing_keys if context.get(key) is None and key.lower() not in own
             ]
             state = State.CANNOT_TELL if its.by_organization or unknown else State.PROBLEM
-            without = f", without {', '.join(unknown)}" if unknown else ""
-            found[state, f"{its.reason}{without}"].append(_title(decision))
+            without = f" without {', '.join(unknown)}" if unknown else ""
+            found[state, f"IAM's simulation{without}, {its.reason}"].append(_title(decision))
     for (state, reason), titles in found.items():
         verb, remedy = "cannot", ""
         if state is State.CANNOT_TELL:
-            verb, remedy = "may not", "ask who administers the organization, or start a sync"
-        text = f"{_cannot(view, titles, verb)}: IAM's simulation says that {reason}"
+            verb, remedy = "may not", "ask the organization's administrator, or start a sync"
+        text = f"{_cannot(view, titles, verb)}: according to {reason}"
         yield Finding(state, text, remedy, (*titles[1:],))
 
 
 def excess(view: View) -> Findings:
-    """Whether the role's policies allow more than the role needs, one finding for each policy."""
+    """Check whether the role's policies allow more than it needs; yield one finding for each policy."""
     if not isinstance(view.role, Role):
         return
     found = defaultdict[str, list[Verdict]](list)
@@ -366,7 +364,7 @@ def _few(texts: Sequence[str]) -> str:
 
 
 def verdicts(role: Role, needed: Iterable[Statement]) -> list[Verdict]:
-    """Compare a role's statements with the needed ones; those in excess also have their danger."""
+    """Compare a role's statements with the needed ones, and add the danger of those in excess."""
     found = [*map(simplify, attempt_or([], lambda: role_statements(role)))]
     return [*with_dangers(compare([*dict.fromkeys(needed)], found).role, found, role)]
 
@@ -375,7 +373,7 @@ def verdicts(role: Role, needed: Iterable[Statement]) -> list[Verdict]:
 
 
 def data_sources(view: View) -> Findings:
-    """Whether each data source that uses the role is active, and its last sync has worked."""
+    """Check whether each data source that uses the role is active, and whether its last sync worked."""
     if isinstance(view.everyone, Finding):
         yield view.everyone
         return
@@ -410,7 +408,7 @@ def _status(view: View, source: Source) -> Findings:
 
 
 def unused(view: View) -> Findings:
-    """Whether a data source whose own role does not work fits this role, which none uses."""
+    """Check whether an unused role fits a data source whose own role does not work."""
     declared, everyone = view.declared, view.everyone
     if isinstance(everyone, Finding) or not declared:
         return
@@ -427,7 +425,7 @@ def unused(view: View) -> Findings:
 
 
 def _of_other(view: View, other: View, source: Source) -> Finding:
-    """Return whether the role of a data source that fits an unused role works."""
+    """Return a finding about the current role of a data source that fits an unused role."""
     found = [*role(other), *resources(other), *unread_policies(other), *denied(other), *disputed(other)]
     worst = min((each.state for each in found), key=lambda each: each.rank, default=State.NOTE)
     has = "it has no role"

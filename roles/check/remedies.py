@@ -1,6 +1,6 @@
 """Write one-line remedies for requests that a policy does not allow.
 
-A remedy takes no access away: it adds a statement, or replaces a value that no data source needs.
+A remedy does not remove access: it adds a statement, or replaces a value that no data source needs.
 """
 
 import json
@@ -23,14 +23,14 @@ _OPERATORS: Mapping[type, str] = {
     Text: "StringLike",
     list: "ForAllValues:StringEquals",
 }
-"""The operators for the kinds of values in a request's context."""
+"""The condition operators, by the type of a value in a request's context."""
 
 
 def remedy_for(view: View, policy: Policy, decisions: Sequence[Decision]) -> str:
     """Return the remedy for requests that lack an Allow in a policy; empty if there is none.
 
-    The program rewrites its role policy, so only its settings change it. Only their owner can change the
-    policies of another account or of AWS.
+    Only settings can change the role policy, because the program rewrites it. Policies of AWS or another
+    account have no remedy, because only their owner can change them.
     """
     if policy.kind is Kind.TRUST:
         return _trust(view, policy)
@@ -57,20 +57,20 @@ def _trust(view: View, policy: Policy) -> str:
 
 
 def _settings(view: View, declared: Declared, decisions: Sequence[Decision]) -> str:
-    """Return the settings that give the entry's role the requests.
+    """Return a remedy that changes the entry's settings or, if they cannot change, another remedy.
 
-    A setting has one value. If a data source needs the present value, the setting must not change.
+    A setting has only one value. If a data source needs the current value, the setting must not change.
     """
     wanted = dict(pair for each in decisions for pair in _setting(declared, each))
     values: dict[str, set[str]] = defaultdict(set)
     for each in view.decisions:
         allowed = [applies(known, each.request) for known in declared.policies.of_role]
         for name, value in _setting(declared, each):
-            values[name].add("" if Truth.YES in allowed else value)  # empty for the present value
+            values[name].add("" if Truth.YES in allowed else value)  # empty for the current value
     if any(values[name] != {value} for name, value in wanted.items()):
         users = [source.data_source.id for source, _ in _users_of(view, decisions) if source]
         if len(view.users) > 1:
-            return f"give {' and '.join(users)} an entry of its own"
+            return f"add a separate entry for {' and '.join(users)}"
         own = Policy(Kind.OTHER, "")
         given = " that the program gives the role," if declared.is_exclusive else ""
         return f"add to a policy{given} other than {POLICY_NAME}: {_statements(view, own, decisions)}"
@@ -80,7 +80,7 @@ def _settings(view: View, declared: Declared, decisions: Sequence[Decision]) -> 
 
 
 def _setting(declared: Declared, decision: Decision) -> Iterator[tuple[str, str]]:
-    """Yield the setting that lets a role make a request, and its value."""
+    """Yield the name and value of the setting that lets a role make a request."""
     arn = Arn.of(decision.request.resource.known)
     bucket = arn.resource.partition("/")[0]
     owner = decision.request.context.get("aws:ResourceAccount") or (Text(""),)
@@ -149,7 +149,7 @@ def _statement(
 
 
 def _sid(view: View, policy: Policy, number: int) -> str:
-    """Return a Sid that the policy does not have, which differs for each number."""
+    """Return a Sid that is not in the policy and that is different for each number."""
     name = f"Allows{''.join(filter(str.isalnum, Arn.of(view.role_arn).name))}"
     taken = {each.name for each in policy.statements}
     free = (

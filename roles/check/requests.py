@@ -1,6 +1,6 @@
 """List the requests that connectors make.
 
-For one API call, AWS checks one request for each resource that the call needs:
+To authorize an API call, AWS evaluates one request for each resource that the call needs:
 https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
 """
 
@@ -30,12 +30,12 @@ class RequestGroup(NamedTuple):
 
     @property
     def service(self) -> str:
-        """The service to which these are requests, such as `kms`."""
+        """The service that receives the requests, such as `kms`."""
         return self.actions[0].partition(":")[0]
 
     @property
     def account(self) -> str:
-        """The resource's account; empty if it is unknown, or the requests have no resource."""
+        """The resource's account; empty if it is unknown or the requests have no resource."""
         owner = self.context.get("aws:ResourceAccount")
         return owner if isinstance(owner, str) else Arn.of(self.resource.known).account
 
@@ -51,7 +51,7 @@ def connector_requests(every: Iterable[Needs], role_arn: str) -> list[RequestGro
 
 
 def _requests(needs: Needs, role_arn: str) -> Iterator[RequestGroup]:
-    """Yield each request of one connector in a group of its own."""
+    """Yield each of a connector's requests in a separate group."""
     own = [
         ConnectorCall[Text](
             each.sid, each.title, each.action, [*map(Text, each.resources)], {**each.context}
@@ -75,7 +75,7 @@ def _resources(needs: Needs, role_arn: str) -> Resources[Text]:
     buckets = [Text(bucket.arn) for bucket in needs.buckets]
     objects = [Text(f"{bucket.arn}/", "document") for bucket in needs.buckets]
     keys = dict.fromkeys(key_arn for bucket in needs.buckets for key_arn in bucket.key_arns)
-    owner = next((bucket.owner for bucket in needs.buckets), None)  # it is the same for all of them
+    owner = next((bucket.owner for bucket in needs.buckets), None)  # all buckets have the same owner
     ec2 = f"arn:{home.partition}:ec2:{home.region}:{home.account}"
     interface = Text(f"{ec2}:network-interface/", "eni-00000000000000000")
     return Resources(
@@ -100,7 +100,7 @@ def _resources(needs: Needs, role_arn: str) -> Resources[Text]:
 
 def _region_of(needs: Needs, resource: Text, service: str) -> str:
     """Return the Region of a request; empty if it is unknown."""
-    # A bucket with files may be in another Region. IAM does not document a Region for iam:PassRole.
+    # A bucket with files may be in another Region. AWS does not document the Region of iam:PassRole.
     if service == "iam" or (service == "s3" and not needs.connector.bucket_is_source):
         return ""
     return Arn.of(str(resource)).region or Arn.of(needs.application_arn).region

@@ -1,4 +1,4 @@
-"""Ask IAM to simulate a role's requests. Only IAM knows an organization's service control policies."""
+"""Simulate a role's requests with IAM, which also evaluates service control policies."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
@@ -22,12 +22,12 @@ class Simulated(NamedTuple):
     missing_keys: tuple[str, ...]
     """The condition keys in the principal's policies for which the simulation had no values."""
     by_organization: bool
-    """Whether service control policies deny the request, with the given values of condition keys."""
+    """Whether service control policies deny the request, based on the given condition key values."""
     reason: str
 
 
 def simulate_decided(view: View) -> list[tuple[Decision, Simulated]]:
-    """Ask IAM to simulate requests of the role; return each decision with IAM's decision."""
+    """Simulate the role's requests with IAM; return each decision with IAM's decision."""
     policies = [*view.own, *filter(None, [view.boundary])]
     keys = keys_in(statement for policy in policies for statement in policy.statements)
 
@@ -79,7 +79,7 @@ def _context(
     """Return the context for the simulation, with examples in place of unknown text.
 
     The context has every known key, because the simulation also evaluates service control policies,
-    whose keys are unknown. Keys in the role's policies have the spelling of these policies, `keys`:
+    whose keys are unknown. Keys in the role's policies are spelled as in these policies (`keys`):
     https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
     """
     context = {

@@ -1,35 +1,35 @@
 """Replace Pulumi's AWS providers in the sandbox, which by default does not download them.
 
-The replacements implement the engine's protocol and follow the real providers' source.
-Known differences:
+The replacements implement the engine's protocol and follow the providers' source. Known differences:
 
-- The real provider waits up to two minutes while IAM propagates a change. The sandbox's provider
-  waits up to two seconds for the deletion of a role's policies. With `PULUMI_RUN_PROGRAM`, Pulumi
-  deletes a replaced role and its policy at the same time; the role's deletion deletes the policy too
-  and waits only for `DeleteConflict` (`deleteRole`).
-- It doesn't wait for a new role in `PutRolePolicy` (`NoSuchEntity`), in the first listing of its
-  policies with `exclusivePolicies` (`couldn't find resource`), or in a refresh (`resourceRoleRead`).
-  The same race can end with https://github.com/hashicorp/terraform-provider-aws/issues/43951. The
-  sandbox shows a role at once.
-- It tries a throttled call up to 25 times, or as `aws:maxRetries` says, and before that the lookup of
-  the account up to 3 times, or as `AWS_MAX_ATTEMPTS` says (`validateCredentials`). The sandbox's
-  provider tries 3 times.
-- Each command starts it as a process, and again after a refresh. The sandbox's provider runs in the
-  server, to which the engine attaches (`PULUMI_DEBUG_PROVIDERS`, in the engine's `NewProvider`), so a
-  command's own AWS variables reach it only without that variable. The tests that kill a command let the
-  engine start it.
-- It lives for up to five minutes after its engine was killed (`Healthcheck` in Pulumi's `rpcutil`).
-- It reports errors as `updating IAM Role (NAME) …`, and each of them twice: with `sdk.helper_schema`,
-  and in a list (`multierror.Error`). The sandbox's provider reports `update aws:iam/role:Role: …` once.
+- The real provider waits up to two minutes while IAM propagates a change. The sandbox's provider waits
+  up to two seconds for the deletion of a role's policies. With `PULUMI_RUN_PROGRAM`, Pulumi deletes a
+  replaced role and its policy at the same time; the role's deletion also deletes the policy, and waits
+  only for `DeleteConflict` (`deleteRole`).
+- The real provider doesn't wait for a new role in `PutRolePolicy` (`NoSuchEntity`), in the first listing
+  of the role's policies with `exclusivePolicies` (`couldn't find resource`), or in a refresh
+  (`resourceRoleRead`). In the sandbox, a new role is visible at once. The same race can also cause
+  https://github.com/hashicorp/terraform-provider-aws/issues/43951.
+- The real provider tries a throttled call up to 25 times, or as often as `aws:maxRetries` specifies.
+  Before that, it tries to look up the account up to 3 times, or as often as `AWS_MAX_ATTEMPTS` specifies
+  (`validateCredentials`). The sandbox's provider tries a call up to 3 times by default.
+- Each command starts the real provider as a process, and restarts it after a refresh. The sandbox's
+  provider runs in the server, to which the engine attaches because of `PULUMI_DEBUG_PROVIDERS` (in its
+  `NewProvider`), so a command's own AWS variables affect the provider only if this variable is unset. In
+  the tests that kill a command, the engine starts the provider.
+- The real provider runs for up to five minutes after its engine is killed (`Healthcheck` in `rpcutil`).
+- The real provider reports errors as `updating IAM Role (NAME) …`, and reports each error twice: with
+  `sdk.helper_schema`, and in a list (`multierror.Error`). The sandbox's provider reports
+  `update aws:iam/role:Role: …` once.
 - The real provider validates more in the preview (`validResourceName`), suggests similar keys for an
-  unknown `aws:` key (`keySuggestions`), and words the problems of explicit providers differently
-  (`formatProviderCheckFailure`). For the data source, it checks each property's type.
-- It follows `pulumi:autonaming`, rejects `allowedAccountIds` beside `forbiddenAccountIds`, and can
-  ignore changes to one entry, such as `tags.Team`.
-- It compares `inlinePolicies` as a set (`makeDetailedDiffV2`), replaces one of them by deleting it
-  first, and updates a managed policy or the audiences of an OIDC provider in place.
-- Its attachments' IDs depend on its version, it puts `Version` first in a role policy, and it keeps
-  empty outputs, such as `namePrefix`, in the state.
-- For a response that ends too early, its text depends on the call; only `unexpected EOF` is in all
-  texts.
+  unknown `aws:` key (`keySuggestions`), words the problems of explicit providers differently
+  (`formatProviderCheckFailure`), and checks the type of each property of a data source.
+- The real provider follows `pulumi:autonaming`, rejects `allowedAccountIds` together with
+  `forbiddenAccountIds`, and can ignore changes to one entry, such as `tags.Team`.
+- The real provider compares `inlinePolicies` as a set (`makeDetailedDiffV2`), replaces an inline policy
+  by deleting it first, and updates a managed policy or the audiences of an OIDC provider in place.
+- In the real provider, an attachment's ID depends on the provider's version, `Version` comes first in a
+  role policy, and the state contains empty outputs, such as `namePrefix`.
+- If a response ends too early, the real provider's error message depends on the call; only
+  `unexpected EOF` is common to all of them.
 """

@@ -29,7 +29,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     server, port = serve(sys.argv[1])
-    print(port, flush=True)  # on the first line, for the engine
+    print(port, flush=True)  # the engine reads the port from the first line
     server.wait_for_termination()
 
 

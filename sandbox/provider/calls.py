@@ -1,4 +1,4 @@
-"""Call AWS with botocore; the functions import it, so that importing this module is fast."""
+"""Call AWS with botocore; only functions import botocore, so that importing this module is fast."""
 
 import functools
 import os
@@ -23,7 +23,7 @@ class ProviderError(Exception):
 
 @functools.cache
 def _session() -> Any:
-    # Import botocore late, so that a provider can tell the engine its port first.
+    # Import botocore late, so that a provider can first send its port to the engine.
     import botocore.session
 
     return botocore.session.get_session()
@@ -68,13 +68,13 @@ def _client(service: str, region: str, attempts: int) -> Any:
 
 
 def _reject_cut_reply(caught_exception: Exception | None, **_: object) -> None:
-    """Raise ProviderError for a reply that ends too early, which the real provider does not retry.
+    """Raise ProviderError for a response that ends too early, which the real provider does not retry.
 
     AWS may have executed the call. The AWS SDK for Go returns a DeserializationError (for example, in
     `awsAwsquery_deserializeOpCreateRole`), which `DefaultRetryables` does not contain.
     """
     error = str(getattr(caught_exception, "kwargs", {}).get("error"))
-    if "IncompleteRead" in error or "ended prematurely" in error:  # urllib3's texts
+    if "IncompleteRead" in error or "ended prematurely" in error:  # urllib3's messages
         message = "deserialization failed, failed to decode response body, unexpected EOF"
         raise ProviderError(message) from caught_exception
 

@@ -1,4 +1,4 @@
-"""Validate a provider's configuration and look up the account for its credentials."""
+"""Validate a provider's configuration, and look up the account of its credentials."""
 
 import functools
 import importlib.metadata
@@ -38,7 +38,7 @@ def check(package: str, settings: Properties) -> tuple[Properties, list[str]]:
 
     For aws-native, return the settings unchanged, and no problems. In the real aws provider,
     `CheckConfigWithContext` in pf/tfbridge adds the defaults; in tfbridge, `validateProviderConfig`
-    finds unknown keys. A default provider shows the problems with these texts; an explicit one differs.
+    finds unknown keys. A default provider has these error messages; an explicit provider has others.
     """
     if package != "aws":
         return settings, []
@@ -56,7 +56,7 @@ def check(package: str, settings: Properties) -> tuple[Properties, list[str]]:
 
 
 def check_credentials() -> list[str]:
-    """Return why the aws provider cannot use the credentials; empty if it can.
+    """Return the reasons that the aws provider cannot use the credentials; empty if it can.
 
     In pulumi-aws, `preConfigureCallback` makes this check when the engine checks the configuration, and
     `credentialsFailureReason` returns the text.
@@ -154,7 +154,7 @@ def caller(configuration: Configuration) -> dict[str, str]:
 
 
 def _parsed(value: Any) -> Any:
-    """Return a value, parsed if it is JSON text, without secret markers."""
+    """Return a value without secret markers, and parse it if it is JSON text."""
     value = _unmarked(value)
     try:
         return _unmarked(json.loads(value))

@@ -2,7 +2,7 @@
 
 Most docstrings mention the bridge's corresponding function, such as `Provider.Check`. Unless stated
 otherwise, it is in the package `tfbridge` in https://github.com/pulumi/pulumi-terraform-bridge.
-sandbox/README.md lists the differences.
+`sandbox/provider/__init__.py` lists the differences.
 """
 
 import json
@@ -70,7 +70,7 @@ class Resource(ABC):
     framework = False
     """Whether the resource is built with Terraform's plugin framework instead of Terraform's plugin SDK.
 
-    If so, the engine keeps the old state after a failed update, and it learns only the changed
+    If so, the engine keeps the old state after a failed update, and it receives only the changed
     properties' names (`DiffWithContext` in pf/tfbridge without `enableAccuratePFBridgePreview`).
     """
     deletes_before_replacing = False
@@ -84,7 +84,7 @@ class Resource(ABC):
     def create(self, iam: Any, desired: Properties, /) -> str:
         """Create the resource and return its ID."""
 
-    def update(  # noqa: B027 a change of any other resource replaces it
+    def update(  # noqa: B027 a change to any other resource replaces it
         self, iam: Any, identifier: str, actual: Properties, desired: Properties, /
     ) -> None:
         """Change the resource from its recorded state to the desired state."""

@@ -2,7 +2,7 @@
 
 Most docstrings mention the real provider's corresponding function and its package, in `provider/pkg` in
 https://github.com/pulumi/pulumi-aws-native. That provider calls Cloud Control, which calls Amazon Q
-Business; this module calls Amazon Q Business directly. sandbox/README.md lists the differences.
+Business; this module calls Amazon Q Business directly. `provider/__init__.py` lists the differences.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -69,9 +69,9 @@ class DataSource:
         return inputs, failures
 
     def diff(self, state: Properties, inputs: Properties, _ignored: Collection[str], /) -> Diff:
-        """Return an empty diff, or one whose details the engine works out (`Diff` in provider).
+        """Return an empty diff, or one whose details the engine determines (`Diff` in provider).
 
-        The diff is empty if the inputs differ from the actual values at most in the order of subnets and
+        The diff is empty if the inputs equal the actual values, except for the order of subnets and
         security groups. The engine has copied ignored values into the inputs.
         """
         same = _sorted(_baseline(state, inputs)) == _sorted(inputs)
@@ -113,7 +113,7 @@ class DataSource:
         """Update the data source and return its state (`CalcPatch` in resources).
 
         Cloud Control's handler reads all properties, applies the patch to them, and sends all of them.
-        From the state, this method takes only the properties that the program never set.
+        This method gets from the state only the properties that the program never set.
         """
         removed = _baseline(state, inputs).keys() - inputs.keys()
         model = {name: state[name] for name in _INPUTS & state.keys() - removed} | inputs

@@ -25,10 +25,10 @@ def are_equivalent(one: str, other: str) -> bool:
 
     The provider ignores the order of statements and values, a list around a single value, repeated
     condition values, quotation marks around a Boolean or a number, the case of `Effect`, elements that
-    are not in IAM's grammar, and whether a principal names an account by its ID or its root ARN. It
+    are not in IAM's grammar, and whether a principal specifies an account by its ID or its root ARN. It
     compares Sid, Version, Id, condition operators, and condition keys exactly, except that an empty Sid,
-    Version, or Id equals a missing one. JSON that is not an object is not equivalent to anything. Text
-    that is not JSON raises ValueError.
+    Version, or Id equals a missing one. JSON that is not an object is not equivalent to anything. Raises
+    ValueError for text that is not JSON.
     """
     try:
         return _document(one) == _document(other)

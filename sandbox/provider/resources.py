@@ -1,7 +1,7 @@
 """Provide the sandbox's functions and IAM resources, which imitate those of version 7 of pulumi-aws.
 
 Error messages list the supported resources, functions, and properties. `sandbox/iam_rules.py` implements
-IAM's validation. sandbox/README.md lists the differences from the real provider.
+IAM's validation. `provider/__init__.py` lists the differences from the real provider.
 """
 
 import json
@@ -294,7 +294,7 @@ class Exclusive(Resource):
         add: Callable[[Any, str, str], object],
         remove: Callable[[Any, str, str], object],
     ) -> None:
-        """Store the property that lists the policies, and functions that read and change a role's.
+        """Store the list property's name, and the functions that list, add, and remove policies.
 
         `found` returns the policies; None if the role does not exist.
         """
@@ -364,7 +364,7 @@ _RESOURCES: Final[Sequence[Resource]] = (
         "aws:iam/rolePoliciesExclusive:RolePoliciesExclusive",
         "policyNames",
         inline_names,
-        # Without a document, as in the real provider; the AWS SDK rejects the call.
+        # As in the real provider, the call has no document, so the AWS SDK rejects it.
         lambda iam, role, name: iam.put_role_policy(RoleName=role, PolicyName=name),
         lambda iam, role, name: iam.delete_role_policy(RoleName=role, PolicyName=name),
     ),

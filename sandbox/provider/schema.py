@@ -18,7 +18,7 @@ _TYPES: Final[Mapping[str, Mapping[str, Any]]] = {
     "object": _OBJECT,
     "policies": {"type": "array", "items": _OBJECT},
 }
-"""The types of the properties whose kind is not a type's name."""
+"""The types of properties whose kind is not the name of a type."""
 
 
 def schema(

@@ -210,7 +210,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             request.id, _decode(request.properties), _decode(request.inputs)
         )
         if found is None:
-            return provider_pb2.ReadResponse()  # no ID: the resource does not exist
+            return provider_pb2.ReadResponse()  # no ID means that the resource does not exist
         inputs, state = found
         return provider_pb2.ReadResponse(
             id=request.id, inputs=_encode(inputs), properties=_encode(state)

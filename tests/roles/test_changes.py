@@ -437,7 +437,7 @@ def test_undo_restores_the_earlier_role_and_keeps_later_changes(world: World):
     said = undo(world)
     assert (said.code, updates(world)) == (4, 0)
     assert said.out == (
-        f"{LABEL} gets {OLD_ROLE}\n  in place of {ROLE_ARN}\n  changed since, and stays: description\n"
+        f"{LABEL} gets {OLD_ROLE}\n  in place of {ROLE_ARN}\n  keeps later changes to description\n"
     )
     assert undo(world, "--yes").code == 0
     assert_only_role_changed(world, {**before, "description": "new"}, OLD_ROLE)
@@ -448,7 +448,7 @@ def test_undo_does_not_change_data_source_with_another_role(world: World):
     world.server.data_source()["roleArn"] = WIKI_ROLE
     said = undo(world, "--yes")
     assert (said.code, updates(world)) == (0, 0)
-    assert said.out == f"{LABEL} does not have {ROLE_ARN}, and stays as it is\nNothing to change.\n"
+    assert said.out == f"{LABEL} does not have {ROLE_ARN}, so it keeps its role\nNothing to change.\n"
     world.server.qbusiness.resources.clear()
     assert f"{LABEL} no longer exists\n" in undo(world, "--yes").out
 

@@ -284,10 +284,10 @@ def test_policies_over_size_quota_cause_warning_with_sizes(world: World, over: i
     resource = bucket + "\xfc" * (most - size(policy(allow("s3:GetObject", bucket))))
     world.put_policy(policy(allow("s3:GetObject", resource)), "full", NAME)
     warning = (
-        "pages: warning: there is no room for the role policy: a role's inline policies can have "
-        f"10,240 characters in total, but these would have 359 more (full {most:,}, {OWN} {own:,}), so "
-        "`pulumi up` would fail with LimitExceeded. First make room, as docs/adopt.md "
-        "describes\n"
+        "pages: warning: there is no room for the role policy: a role's inline policies can have at "
+        "most 10,240 characters in total, but these would have 359 more "
+        f"(full {most:,}, {OWN} {own:,}), so `pulumi up` would fail with LimitExceeded. First make "
+        "room, as docs/adopt.md describes\n"
     )
     assert (warning in world.adopt().out) is bool(over)
 

@@ -32,8 +32,8 @@ def test_role_owned_by_a_stack_is_left_out_without_take(world: World, backend: B
     assert said.code == 1
     assert (
         f"  Mine (AEM, {data_source_id(1)}): stack acme/website/live owns the role qbusiness-Mine: "
-        "if two stacks own a role or policy, either can delete it, so first release it there "
-        f"(docs/adopt.md); to adopt the role anyway, pass --take {data_source_id(1)}\n"
+        "if two stacks own a role or policy, either can delete it, so first release it from the other "
+        f"stack (docs/adopt.md); to adopt the role anyway, pass --take {data_source_id(1)}\n"
     ) in said.out
     assert (
         f"  Ours (AEM, {data_source_id(3)}): stack prod already has the role qbusiness-Ours\n"

@@ -104,7 +104,7 @@ def test_roles_are_restored_at_any_stage_of_the_update(
             update(world, backend if is_deployed else None)
         if stage == "after it":
             put_role(world, OTHER, TRUST, own_policy(world.secret_arn))
-        for text in ("restored", "has its earlier documents"):
+        for text in ("restored", "already has its earlier documents"):
             said = restore(world)
             assert said.code == 0
             is_changed = stage != "before the update"
@@ -183,7 +183,7 @@ def test_options_without_effect_are_rejected(world: World):
     world.adopt()
     for option in (["--dry-run"], ["--exclude", data_source_id(1)]):
         assert restore(world, *option).rejection.startswith("adopt: an option would have no effect: ")
-    assert "has no data source of --data-source" in restore(world, "--data-source", "typo").rejection
+    assert "contain a data source of --data-source" in restore(world, "--data-source", "typo").rejection
     assert "an option would have no effect" in world.adopt("--save", "plan.json").rejection
 
 
@@ -243,7 +243,7 @@ def test_restoration_keeps_policies_and_tags_changed_by_others(world: World):
     world.iam.tag_role(RoleName=NAME, Tags=[{"Key": "Team", "Value": "web"}])
     said = restore(world)
     assert said.code == 1
-    assert f"  {NAME}: changed since, and stays: {CONSOLE}, added, tags\n" in said.out
+    assert f"  {NAME}: keeps later changes to {CONSOLE}, added, tags\n" in said.out
     assert f"{NAME}: put back, except for {CONSOLE}, added, which somebody has changed\n" in said.err
     assert "restored" not in said.err.replace("restored-prod", "")
     assert iam(world)[1].keys() == {CONSOLE, "added"}
@@ -349,11 +349,11 @@ def test_role_with_unreadable_policies_is_not_restored(world: World):
     world.reject("iam:ListAttachedRolePolicies")
     text = "iam:ListAttachedRolePolicies is not allowed"
     said = restore(world)
-    assert (said.code, f"  {NAME}: {text}, so its policies are unknown\n" in said.out) == (1, True)
+    assert (said.code, f"{NAME}: {text}, so the role's policies are unknown\n" in said.out) == (1, True)
     assert f"warning: {text}" in world.adopt().out
     world.server.rejections.clear()
     assert (
-        "stays: the attached policies (iam:ListAttachedRolePolicies was not allowed"
+        "changes to the attached policies (iam:ListAttachedRolePolicies was not allowed"
         in restore(world).out
     )
 

@@ -137,7 +137,7 @@ def test_requests_that_cannot_be_evaluated_do_not_block_the_plan(world: World):
         ),
         (
             [f"aem-connector={DATA_SOURCE_ID}"] * 2,
-            f"data source {DATA_SOURCE_ID} is given twice: choose one entry for it",
+            f"data source {DATA_SOURCE_ID} is in two pairs: choose one entry for it",
         ),
     ],
     ids=["unknown entry", "data source of another application", "the same data source twice"],
@@ -157,7 +157,7 @@ def test_pair_without_equals_sign_or_stack_is_rejected(world: World, capsys: pyt
     assert stopped.value.code == 2
     assert "'wiki' is not ENTRY=ID: expected the name of an entry and" in capsys.readouterr().err
     assert world.run("assign", "--undo", "x.json", PAIR).rejection == (
-        "assign: ENTRY=ID needs --stack: pass the stack whose entry it is"
+        "assign: ENTRY=ID needs --stack: pass the stack that has the entry"
     )
 
 

@@ -73,7 +73,7 @@ def test_error_in_file_of_accepted_findings_lists_invalid_entries(world: World):
     assert world.audit("--accept", FILE).rejection == f"audit: {FILE} is not {FORM}: fix it or move it"
     world.path(FILE).write_text(WRONG)
     heading, *lines = world.audit("--accept", FILE).err.splitlines()
-    assert heading == f"audit: these entries in {FILE} are not of the form {FORM}:"
+    assert heading == f"audit: these entries in {FILE} are invalid; expected {FORM}:"
     assert lines == ['  "a"', '  "b"', '  "c"', '  "d"', '  "e"', "  1"]
 
 

@@ -203,7 +203,8 @@ def test_unused_roles_and_last_uses_are_shown(world: World):
         found = world.audit("--json").json["findings"]
         return {each["role"]: each["text"] for each in found if each["kind"] == "unused"}
 
-    text = f"created on {datetime.now(UTC):%Y-%m-%d}; IAM, which tracks 400 days, has seen no use"
+    created = f"created on {datetime.now(UTC):%Y-%m-%d}"
+    text = f"{created}; IAM has recorded no use in its 400-day tracking period"
     assert unused() == {role_arn: f"no data source uses it; {text}"}
     use = b"<RoleLastUsed><LastUsedDate>2026-10-01T12:00:00Z</LastUsedDate></RoleLastUsed>"
     world.server.spoil["iam:GetRole"] = lambda body: re.sub(rb"<RoleLastUsed.*(?=</Role>)", use, body)

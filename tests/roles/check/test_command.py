@@ -91,7 +91,7 @@ def test_output_shows_context_and_keys_that_no_policy_uses():
     world = account.World(guard="deny READ if NotIpAddress aws:SourceIp=ELSEWHERE")
     assert account.ask(world, (*STACK, *options)).out.endswith(
         "\nwith --context: AWS:sourceip is 198.51.100.1"
-        "\nwith --context: aws:SourceVpc is absent, but no policy that was read names this key\n"
+        "\nwith --context: aws:SourceVpc is absent, but no policy that was read contains this key\n"
     )
 
 
