@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Run a command, report it, and open, update, or close an issue with its findings:
 #   issue.sh CODE TITLE COMMAND...
-# CODE is the command's exit code for findings. The script exits with the command's code, or with the GitHub
-# CLI's if that fails.
+# CODE is the command's exit code for findings. The script exits with the command's code or, if the GitHub CLI
+# fails, with the CLI's code.
 findings=$1
 title=$2
 shift

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Run a command, and report its output in the job summary and in report.md, for a comment or an issue:
 #   report.sh TITLE COMMAND...
-# The script exits with the command's code. With --markdown, the output is a code block. The report contains its
-# beginning, which has the most severe findings, and the summary contains as much as fits.
+# The script exits with the command's code. With --markdown, the command prints a code block. The report contains
+# the start of this block, with the most severe findings, and the job summary contains as much of it as fits.
 title=$1
 shift
 limit=60000 # GitHub accepts 65,536 characters in a comment or an issue
