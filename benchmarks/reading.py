@@ -264,7 +264,7 @@ def _row(reading: _Reading) -> str:
 def _measure(
     command: Sequence[str], directory: str, environment: Mapping[str, str]
 ) -> tuple[float, float]:
-    """Run a command; return its seconds and its maximum memory in MB."""
+    """Run a command; return its duration in seconds and its peak memory use in MB."""
     begin = time.monotonic()
     process = subprocess.Popen(
         command,

@@ -325,7 +325,7 @@ def _as_role_input(value: Value) -> Any:
 
 
 def _make_removal_hooks(component: pulumi.Resource) -> list[pulumi.ResourceHookBinding]:
-    """Return hooks for the role and its exclusive policies, which warn unless the role is new.
+    """Return hooks that warn unless the role is new; they are for the role and its exclusive policies.
 
     Without the warning, a preview would show only that two resources will be created. It would not show
     that the role will lose the policies that were added outside the stack.

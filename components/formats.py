@@ -161,7 +161,7 @@ SECURITY_GROUP: Final = Format(
     "sg- and 8 or 17 hexadecimal digits",
     "SECURITY_GROUP_ID",
 )  # https://docs.aws.amazon.com/amazonq/latest/api-reference/API_DataSourceVpcConfiguration.html
-# The ingest statement has the resources from AWS's current page (the default) or from an older page.
+# The resources in the ingest statement. Some of AWS's pages list only the index.
 INGEST_SCOPES: Final = ("applicationAndIndex", "index")
 INGEST_SCOPE: Final = _one_of("an ingest scope", INGEST_SCOPES, "INGEST_SCOPE")
 MAXIMUM_ROLE_NAME_LENGTH: Final = 64

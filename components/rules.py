@@ -171,7 +171,7 @@ def check_role_name(role: Role, problems: Problems) -> None:
 
 
 def check_subnets(role: Role, problems: Problems) -> None:
-    """Warn about more subnets than the console accepts."""
+    """Warn if there are more subnets than the console accepts."""
     place = role.values["vpc_configuration"].place
     count = len({text for _, text in role.vpc.get("subnet_ids", ())})
     if count > formats.MAXIMUM_CONSOLE_SUBNETS:

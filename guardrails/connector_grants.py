@@ -93,7 +93,7 @@ class _Grant(NamedTuple):
 
 
 def application_of(arn: str) -> Application | None:
-    """Return the application that has an ARN; None for other text, such as an ARN with a wildcard."""
+    """Return the application that an ARN identifies; None for other text, such as a pattern."""
     match = _APPLICATION.expression.fullmatch(arn)
     return Application(**match.groupdict()) if match else None
 

@@ -26,9 +26,9 @@ def read_each(
     """Read up to THREADS items at a time, show the progress, and return the results in order.
 
     After an error, no other reads begin, and the error is raised once the running reads end. If several
-    reads fail, the error of the item that comes first is raised. The calling thread reads a single item.
-    Outside the main thread, for example inside another `read_each`, the calling thread reads all items,
-    one after another. In both cases, no progress is shown.
+    reads fail, the error of the item that comes first is raised. If there is only one item, the calling
+    thread reads it. Outside the main thread, for example inside another `read_each`, the calling thread
+    reads all items, one after another. In both cases, no progress is shown.
     """
     if len(items) == 1 or current_thread() is not main_thread():
         return [read(item) for item in items]

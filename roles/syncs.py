@@ -125,7 +125,7 @@ def is_application(arn: str) -> bool:
 
 
 def read_evidence(account: Account, sources: Iterable[DataSource]) -> Evidence:
-    """Return evidence from the last sync of one of the data sources, preferably of a denial.
+    """Return evidence, preferably of a denial, from the last sync of one of the data sources.
 
     Raises the errors of ListDataSourceSyncJobs.
     """

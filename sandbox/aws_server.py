@@ -266,7 +266,7 @@ def _error_response(rejection: IamError, start_response: Start) -> Iterable[byte
 
 
 def _reject_unknown(service: str, message: str, start_response: Start) -> Iterable[bytes]:
-    """Reject a call that the sandbox does not support, in XML for IAM and in JSON for other services."""
+    """Return an error for an unsupported call: in XML for IAM, and in JSON for other services."""
     if service == "iam":
         return _error_response(IamError(400, "InvalidAction", message), start_response)
     code = "UnknownOperationException"

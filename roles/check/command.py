@@ -248,9 +248,9 @@ def _report(
     if _exit_code({state for state in State if counts[state]}) == FINE:
         number = sum(len(view.decisions) + 1 for view in views)
         asked = any(each.question == "simulation" and each.state is State.OK for each in entries)
-        without = "without IAM's simulation, the policies"
-        who = "the policies and IAM's simulation" if asked else without
-        output.show(Line(f"{who} allow all {number} requests; {_NOT_CHECKED}", 0))
+        who = "the policies and IAM's simulation" if asked else "the policies"
+        but = "" if asked else " (not confirmed by IAM's simulation)"
+        output.show(Line(f"{who} allow all {number} requests{but}; {_NOT_CHECKED}", 0))
 
 
 def _parts(finding: Finding, entries: Sequence[str]) -> Iterator[Part]:

@@ -244,7 +244,7 @@ def _statements(blocked: Sequence[_Block]) -> str:
 
 
 def _denying(view: View, policy: Policy, blocked: Sequence[_Block], titles: Sequence[str]) -> Finding:
-    who = f"{name_of(policy)} denies it, in {_statements(blocked)}"
+    who = f"{name_of(policy)} denies it in {_statements(blocked)}"
     return problem(f"{_cannot(view, titles)}: {who}", "ask the author of this statement")
 
 

@@ -153,7 +153,7 @@ def test_each_mandatory_rule_prevents_role_creation(
     stack.write_program(EXAMPLE)
     preview = stack.preview("--policy-pack", str(pack), check=False)
     assert preview.exit_code != 0
-    # In this test, the pack's directory, the project, and the stack have different names.
+    # In this test, the names of the pack's directory, project, and stack differ from the page's.
     names = {str(pack): "guardrails", stack.name: "dev", PROJECT_NAME: "PROJECT"}
     shown = preview.text[preview.text.index("Policies:") :]
     for name, on_page in names.items():

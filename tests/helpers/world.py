@@ -399,7 +399,7 @@ class World(Maker):
         (programs / "pulumi").chmod(0o755)
         self.write_project()
         self.patch.setenv("PATH", f"{programs}:/usr/bin:/bin")
-        self.patch.setenv("AWS_DEFAULT_REGION", "eu-west-1")  # is not the stack's Region
+        self.patch.setenv("AWS_DEFAULT_REGION", "eu-west-1")  # not the stack's Region
 
     def write_project(self) -> None:
         (self.directory / "Pulumi.yaml").write_text(f"name: {PROJECT_NAME}\n")

@@ -108,7 +108,7 @@ def test_ci_page_lists_each_github_variable_and_secret():
 # The commands.
 
 
-def test_release_needs_tag_of_version_and_has_notes_from_changelog(tmp_path: Path):
+def test_release_requires_tag_with_version_and_takes_notes_from_changelog(tmp_path: Path):
     (step,) = [step for step in JOBS["release"]["steps"] if step.get("shell") == "python"]
     shutil.copy(PROJECT / "pyproject.toml", tmp_path)
     (tmp_path / "CHANGELOG.md").write_text(

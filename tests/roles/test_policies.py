@@ -79,7 +79,7 @@ def test_only_conditions_that_every_request_satisfies_are_left_out(
     ("name", "call"),
     [("trust policy", "GetRole"), ("p", "GetRolePolicy"), ("arn:p", "GetPolicyVersion")],
 )
-def test_error_about_unreadable_policy_contains_its_call(name: str, call: str):
+def test_error_about_unreadable_policy_names_the_call_that_returned_it(name: str, call: str):
     with pytest.raises(
         OddAnswerError, match=f"^the response to iam:{call} has a policy that cannot be "
     ):

@@ -23,7 +23,7 @@ ALL_ACTIONS = sorted({action for actions in ACTIONS.values() for action in actio
 
 
 @pytest.mark.parametrize("action", ALL_ACTIONS)
-def test_every_action_only_reads_and_never_a_secret_value(action: str):
+def test_every_action_only_reads_and_none_reads_a_secret_value(action: str):
     service, operation = action.split(":")
     names: Any = get_session().get_service_model(service).operation_names
     assert {"GetEncryptionConfiguration": "GetBucketEncryption"}.get(operation, operation) in names

@@ -42,7 +42,7 @@ def said(**changes: Any) -> str:
         ({"Condition": {}}, False),
     ],
 )
-def test_statement_with_another_meaning_is_another_finding(changes: dict[str, Any], same: bool):
+def test_statement_with_different_meaning_is_a_separate_finding(changes: dict[str, Any], same: bool):
     assert (said(**changes) == said()) is same
 
 
