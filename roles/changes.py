@@ -530,7 +530,7 @@ def _make(account: Account, change: Change, output: Output) -> bool | None:
     try:
         now = change.read(account)
         if changed := _changed(change, now):
-            output(f"{change.label}: unchanged, because somebody else has changed it:", *changed)
+            output(f"{change.label}: unchanged, because it changed after the plan was made:", *changed)
             return False
         now = _write(account, change, now, change.after, output)
         if change.is_same(now, change.after):
