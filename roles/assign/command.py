@@ -228,7 +228,7 @@ def _plan_undo(path: Path, output: Output) -> Plan:
         if not now:
             plan.lines.append(f"{each.label} no longer exists")
         elif now.get("roleArn") != each.role:
-            plan.lines.append(f"{each.label} does not have {each.role}, so it keeps its role")
+            plan.lines.append(f"{each.label} does not have {each.role}, so it stays unchanged")
         elif not each.earlier_id or role_id(account, earlier) != each.earlier_id:
             gone = f"{earlier} {GONE}" if earlier else "it had no role"
             plan.left_out.append(f"{each.label}: {gone}")
@@ -296,7 +296,7 @@ def _list(
 
 
 def _fits(entry: _Entry, source: Source) -> bool:
-    """Return whether an entry allows a data source's requests and no policy in AWS denies them."""
+    """Return whether an entry allows a data source's requests and no policy in AWS prevents them."""
     view = entry.view(source) if may_fit(entry.declared, source) else None
     return (
         view is not None

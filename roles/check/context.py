@@ -120,8 +120,8 @@ def with_context(facts: Facts, group: RequestGroup, action: str) -> Request:
         **_of_request(facts, group, action),
     }
     known = Context(values, _complete(facts, group))
-    # A key in --context applies to all requests. Known values take precedence, except for times, which
-    # can differ, and for keys in _ABSENT, whose absence is known only from AWS's documentation.
+    # A key in --context applies to all requests. Completely known values take precedence, except for
+    # times, which can differ, and keys in _ABSENT, whose absence is known only from AWS's documentation.
     stated = {
         key: given
         for key, given in facts.stated.items()

@@ -448,7 +448,7 @@ def test_undo_does_not_change_data_source_with_another_role(world: World):
     world.server.data_source()["roleArn"] = WIKI_ROLE
     said = undo(world, "--yes")
     assert (said.code, updates(world)) == (0, 0)
-    assert said.out == f"{LABEL} does not have {ROLE_ARN}, so it keeps its role\nNothing to change.\n"
+    assert said.out == f"{LABEL} does not have {ROLE_ARN}, so it stays unchanged\nNothing to change.\n"
     world.server.qbusiness.resources.clear()
     assert f"{LABEL} no longer exists\n" in undo(world, "--yes").out
 
