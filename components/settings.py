@@ -43,7 +43,7 @@ def has_unknown(value: object) -> bool:
 
 
 class Flag:
-    """The kind of a boolean."""
+    """The kind of setting whose value is a boolean."""
 
     blank = False
     expected = "true or false"
@@ -74,7 +74,7 @@ def read_list(given: object, form: Format, place: Place, problems: Problems) -> 
 
 
 class Vpc:
-    """The kind of an object with a list of subnets and a list of security groups."""
+    """The kind of setting whose value is an object with lists of subnets and security groups."""
 
     blank: Mapping[str, object] = {}
     expected = "an object with a list of subnet IDs and a list of security group IDs"
@@ -105,7 +105,7 @@ class Vpc:
 
 
 class Tags:
-    """The kind of an object whose values are strings."""
+    """The kind of setting whose value is an object with strings as its values."""
 
     blank: Mapping[str, object] = {}
     expected = "an object of strings"

@@ -99,7 +99,7 @@ def _make_parser() -> argparse.ArgumentParser:
             name,
             help=verb.HELP,
             description=f"{verb.HELP[0].upper()}{verb.HELP[1:]}.",
-            epilog="Credentials come from the AWS SDK's default credential chain, such as AWS_PROFILE. "
+            epilog="Credentials come from the AWS SDK's default chain, including AWS_PROFILE. "
             f"See docs/{name}.md.",
         )
         verb.add_options(own)

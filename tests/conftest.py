@@ -112,7 +112,7 @@ def prepared_sandbox(
         faster = {
             ADDRESS: vault,
             "WARM_VENV": str(virtual_environment),
-            # The CLI ends before garbage becomes a problem, and collection takes a tenth of its time.
+            # Garbage collection would take a tenth of the CLI's time, and the CLI doesn't need it.
             "GOGC": "off",
             "GOMEMLIMIT": "1GiB",
         }

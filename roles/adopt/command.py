@@ -220,12 +220,12 @@ def _about_boundary(account: Account, entry: Entry, arn: object) -> Iterator[str
     try:
         allowed = statements(arn, account.managed_policy(arn))
     except ClientError as error:
-        effect = f"it could not be read: {reason(error)}"
+        effect = f"could not be read: {reason(error)}"
     else:
         verdicts = compare(entry.requirements.policies().of_role, allowed).program
         exceeds = any(each.access for each in verdicts)
-        effect = f"it {'might not allow' if exceeds else 'allows'} all access that the role needs"
+        effect = f"{'might not allow' if exceeds else 'allows'} all access that the role needs"
     yield (
         f"permissionsBoundaryArn {arn} of the stack does not apply, because an import keeps the role's "
-        f"boundary; {effect}"
+        f"boundary; the stack's boundary {effect}"
     )

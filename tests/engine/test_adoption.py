@@ -85,7 +85,7 @@ def data_sources(aws: Aws) -> dict[str, Any]:
 
 
 def make_application(aws: Aws) -> None:
-    """Create one data source with its own role and two that share a role, as possible in the console."""
+    """Create one data source with its own role and two that share a role, as the console allows."""
     for name, secrets in ((OWN, ["own"]), (SHARED, ["first", "second"])):
         arn = aws.iam.create_role(RoleName=name, AssumeRolePolicyDocument=LIKE)["Role"]["Arn"]
         arns = [

@@ -327,7 +327,7 @@ IMPLICATIONS: Final = (
     (("StringEquals", KEY, ("x",)), ("Null", "aws:TagKeys", ("false",)), False),
     (("StringEquals", "aws:RequestTag/T", ("x",)), ("Null", KEY, ("false",)), False),
     (("StringEquals", "aws:RequestTag/T", ("x",)), ("StringEquals", "aws:TagKeys", ("false",)), False),
-    # For multivalued keys, operators must have the same quantifier, or none and the same negation.
+    # For a multivalued key, both operators need the same quantifier or, without quantifiers, negation.
     (("StringEquals", "aws:TagKeys", ("a",)), ("StringLike", "aws:TagKeys", ("a*",)), True),
     (("StringEquals", "aws:TagKeys", ("a",)), ("StringNotEquals", "aws:TagKeys", ("b",)), False),
     (

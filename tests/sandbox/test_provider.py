@@ -229,7 +229,9 @@ def test_each_difference_is_an_addition_update_or_deletion(
         ("RolePolicyAttachmentsExclusive", "roleName policyArns", "roleName"),
     ],
 )
-def test_inputs_can_be_required_and_can_replace_a_resource(kind: str, required: str, replacing: str):
+def test_inputs_can_be_required_and_their_changes_can_replace_a_resource(
+    kind: str, required: str, replacing: str
+):
     token = f"aws:iam/{kind[0].lower()}{kind[1:]}:{kind}"
     resource = RESOURCES[token](Configuration(REGION))
     _, failures = resource.check({}, {"name": None}, "role-1")

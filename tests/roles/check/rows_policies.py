@@ -197,7 +197,7 @@ ROWS: Final = (
     row('problem: other policies "dangerous"', attached=f"allow iam:CreatePolicyVersion on {PERIMETER}"),
     row("problem: other policies; skipped: data source; note: other data source", data_sources({}),
         rejected("get_data_source"), guard="allow *"),
-    # Permissions boundaries; the boundary in the settings is not compared.
+    # The role's permissions boundary, whatever boundary the settings contain.
     row("skipped: permissions boundary", rejected("get_policy"), boundary="allow *"),
     row("cannot tell: key policy",
         boundary="allow all but kms:*",
