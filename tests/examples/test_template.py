@@ -89,7 +89,7 @@ def test_new_project_is_deployed_upgraded_rolled_back_and_extended(
     check = [line for line in README.read_text().splitlines() if "qbusiness-roles check" in line]
     said = project.execute("sh", "-c", check[0], check=False, STACK=project.name)
     assert (
-        "\n2 notes\nthe policies allow all 15 requests (not confirmed by IAM's simulation)"
+        "\n2 notes\nthe policies allow all 15 requests (not confirmed by IAM's simulation); "
         in said.stdout
     )
     assert project.preview().changes == {"same": 4}

@@ -170,7 +170,7 @@ def test_entry_turns_off_defaults_that_its_role_does_not_have(world: World):
     assert pasted(world)["pages"].items() >= off.items()
     start = f"warning: permissionsBoundaryArn {boundary} of the stack does not apply, because "
     assert f"pages: {start}" in said.out
-    assert "; the stack's boundary might not allow all access that the role needs\n" in said.out
+    assert "boundary; the stack's boundary might not allow all access that the role needs\n" in said.out
     for arn, effect in (
         (
             world.managed("wide", json.dumps(boundary_of(secrets=["q*"]))),
@@ -179,7 +179,7 @@ def test_entry_turns_off_defaults_that_its_role_does_not_have(world: World):
         (f"{boundary}2", "could not be read: iam:GetPolicy found nothing "),
     ):
         existing(world, permissionsBoundaryArn=arn)
-        assert f"; the stack's boundary {effect}" in world.adopt("--dry-run").out
+        assert f"boundary; the stack's boundary {effect}" in world.adopt("--dry-run").out
 
 
 @pytest.mark.parametrize(

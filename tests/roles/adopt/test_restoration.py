@@ -183,7 +183,10 @@ def test_options_without_effect_are_rejected(world: World):
     world.adopt()
     for option in (["--dry-run"], ["--exclude", data_source_id(1)]):
         assert restore(world, *option).rejection.startswith("adopt: an option would have no effect: ")
-    assert "contain a data source of --data-source" in restore(world, "--data-source", "typo").rejection
+    assert (
+        "does not contain a data source of --data-source"
+        in restore(world, "--data-source", "typo").rejection
+    )
     assert "an option would have no effect" in world.adopt("--save", "plan.json").rejection
 
 
@@ -349,7 +352,10 @@ def test_role_with_unreadable_policies_is_not_restored(world: World):
     world.reject("iam:ListAttachedRolePolicies")
     text = "iam:ListAttachedRolePolicies is not allowed"
     said = restore(world)
-    assert (said.code, f"{NAME}: {text}, so the role's policies are unknown\n" in said.out) == (1, True)
+    assert (said.code, f"  {NAME}: {text}, so the role's policies are unknown\n" in said.out) == (
+        1,
+        True,
+    )
     assert f"warning: {text}" in world.adopt().out
     world.server.rejections.clear()
     assert (
