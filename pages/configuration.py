@@ -107,10 +107,11 @@ def _needs() -> str:
         for connector in CONNECTORS.values():
             if (need := getattr(connector, kind)) is not usual:
                 exceptions.setdefault(need, []).append(f"`{connector.name}`")
-        others = (
-            f"{_TEXTS.get(need, f'{need} for')} {', '.join(its)}" for need, its in exceptions.items()
-        )
-        items.append("; ".join([f"**{name}:** {usual}", *others]))
+        texts = [f"**{name}:** {usual}"]
+        for need, its in exceptions.items():
+            text = "only in earlier versions of" if need is Need.EARLIER_VERSIONS else f"{need} for"
+            texts.append(f"{text} {', '.join(its)}")
+        items.append("; ".join(texts))
     return bullets(items)
 
 
@@ -171,8 +172,6 @@ _INVALID: Final = "\0"
 """A value that no format allows."""
 _CONNECTOR: Final = "webcrawler"
 """A connector that accepts every setting."""
-_TEXTS: Final = {Need.EARLIER_VERSIONS: "only in earlier versions of"}
-"""Shorter texts than in the program's messages."""
 _REMARKS: Final = {
     "secret_id": "Web Crawler needs it only if a site or proxy requires sign-in.",
     "connector": "Changing the connector updates the role policy but keeps the role.",

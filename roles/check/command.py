@@ -248,9 +248,10 @@ def _report(
     if _exit_code({state for state in State if counts[state]}) == FINE:
         number = sum(len(view.decisions) + 1 for view in views)
         asked = any(each.question == "simulation" and each.state is State.OK for each in entries)
-        who = "the policies and IAM's simulation" if asked else "the policies"
-        but = "" if asked else " (not confirmed by IAM's simulation)"
-        output.show(Line(f"{who} allow all {number} requests{but}; {_NOT_CHECKED}", 0))
+        allowed = f"allow all {number} requests"
+        confirmed = f"the policies and IAM's simulation {allowed}"
+        unconfirmed = f"the policies {allowed} (not confirmed by IAM's simulation)"
+        output.show(Line(f"{confirmed if asked else unconfirmed}; {_NOT_CHECKED}", 0))
 
 
 def _parts(finding: Finding, entries: Sequence[str]) -> Iterator[Part]:
