@@ -51,7 +51,7 @@ def rejection(entries: object, /, secrets: Collection[str] = (), **top: Any) -> 
 
 
 def rejected(entries: object, /, **top: Any) -> list[str]:
-    """Return the path of the setting with each problem."""
+    """Return the setting's path from each problem in the message."""
     return re.findall(r"^  ([^ :]+): ", rejection(entries, **top), re.MULTILINE)
 
 
@@ -107,7 +107,7 @@ def test_entry_inherits_defaults_for_omitted_settings():
     assert exclusive.keys() == {"one", "two"}
 
 
-def test_top_level_vpc_applies_only_to_supporting_connectors():
+def test_top_level_vpc_applies_only_to_connectors_that_support_it():
     mail = {"connector": "gmail", "secretId": SECRET_ID}
     entries = {"aem": AEM, "files": FILES, "mail": mail, "off": {**AEM, "vpcConfiguration": {}}}
     entries["mail-off"] = {**mail, "vpcConfiguration": {}}
@@ -282,7 +282,7 @@ WITH_SECRETS: Final = {
 
 
 def stack_messages() -> str:
-    """Return the messages about all stacks; for some stacks, add the message with secret keys."""
+    """Return each stack's message; if its values can be secret, add the message that hides them."""
     of_entry = [config_key(name) for name in SETTINGS if SETTINGS[name].scope != "stack"]
     found: dict[str, str] = {}
     for name, (entries, top) in STACKS.items():

@@ -163,7 +163,7 @@ PROBLEM: Final = r"(?m)^  (\S.*?): .*\n    expected: .*\n    fix: (.*)"
 
 
 def of_stack(given: Mapping[str, Any], **how: Any) -> str:
-    """Return the message about the same settings in a stack's configuration."""
+    """Return the message about these settings in a stack's configuration."""
     settings = {**RIGHT, **given}
     if isinstance(vpc := settings.get("vpc_configuration"), Mapping):
         settings["vpc_configuration"] = {camel_case(key): lists for key, lists in vpc.items()}
@@ -230,7 +230,7 @@ def test_message_hides_keys_of_secret_setting():
     unknown = "vpcConfiguration: has an entry that is not a setting\n    expected: one of "
     assert f"  {unknown}subnetIds, securityGroupIds\n" in message
     assert "  vpcConfiguration.subnetIds: [secret] is not a subnet ID" in message
-    # The fix entirely removes a setting that the connector does not support.
+    # The fix removes the entire setting, because the connector does not support it.
     message = of_stack({"connector": "onedrive-new", "vpc_configuration": vpc}, secrets=secret)
     assert message.endswith("    fix: pulumi config rm --stack test -- vpcConfiguration")
 

@@ -129,7 +129,7 @@ def test_the_automatic_role_name_must_be_valid_in_iam(component: str, valid: boo
     assert role_policy({**MINIMAL, "role_name": "qbusiness-aem"}, component)
 
 
-# The quota of 10,240 characters.
+# IAM's quota of 10,240 characters for a role's inline policies.
 
 
 def sized(secret_name: int) -> dict[str, Any]:
@@ -152,7 +152,7 @@ def test_policy_is_accepted_up_to_the_quota():
     [({"role_name": "qbusiness-files"}, "qbusiness-files"), ({}, 64 * "n")],
     ids=["given", "automatic"],
 )
-def test_policy_size_assumes_longest_automatic_name(name: dict[str, Any], longest: str):
+def test_quota_check_assumes_longest_automatic_name(name: dict[str, Any], longest: str):
     def settings(path: int) -> dict[str, Any]:
         subnets = [f"subnet-{number:017x}" for number in range(94)]
         vpc = {**sized(1)["vpc_configuration"], "subnet_ids": subnets}
