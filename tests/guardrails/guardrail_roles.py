@@ -88,12 +88,12 @@ def _equals(key: str, value: str) -> Document:
 
 
 def _account_by(operator: str) -> Document:
-    """Return the conditions that pin the application, with a different operator for the account."""
+    """Return the component's trust conditions with this operator for the account."""
     return {operator: PINNED["StringEquals"], "ArnEquals": PINNED["ArnEquals"]}
 
 
 def _elsewhere(document: Document) -> Document:
-    """Return the document with ARNs in a different partition."""
+    """Return the document with its ARNs in the partition `aws-us-gov`."""
     return json.loads(json.dumps(document).replace("arn:aws:", "arn:aws-us-gov:"))
 
 
@@ -101,8 +101,8 @@ def _allowing(action: object, resource: object = "*", **others: Any) -> Declared
     return Declared(policy=extended(Action=action, Resource=resource, **others))
 
 
-# The Sids of the statements that rows change. A row adds the last three statements, which the
-# component's role policy does not contain.
+# The Sids of the statements that rows change. The component's role policy does not contain the last
+# three statements; rows add these.
 _TRUST: Final = "AllowsAmazonQServicePrincipal"
 _SECRET: Final = "AllowsAmazonQToGetSecret"
 _KEY: Final = "AllowsAmazonQToDecryptSecret"
@@ -133,7 +133,7 @@ _ADDED: Final[Mapping[str, Document]] = {
 }
 
 Row = tuple[str, str, str, object, str]
-"""A name, a statement's Sid, the element to change, its new value, and the rules that it violates."""
+"""A name, a statement's Sid, the element to change, its new value, and the rules that this violates."""
 
 
 def _roles(*rows: Row) -> dict[str, tuple[Declared, set[str]]]:
@@ -143,7 +143,7 @@ def _roles(*rows: Row) -> dict[str, tuple[Declared, set[str]]]:
 
 
 def _role(sid: str, element: str, value: object) -> Declared:
-    """Return a role with one statement element changed; for example, NotAction replaces Action."""
+    """Return a role in which one statement has a changed element, such as NotAction for Action."""
     changes = {element: value}
     if element.startswith("Not"):
         changes[element.removeprefix("Not")] = None

@@ -17,7 +17,7 @@ YES, NO, CANNOT_TELL = Truth.YES, Truth.NO, Truth.CANNOT_TELL
 ROLE: Final = "arn:aws:iam::123456789012:role/role"
 KEY: Final = "aws:PrincipalTag/k"
 
-# An operator, a value in the condition, a value in the request, and whether they match.
+# An operator, a value in the condition, a value in the request, and whether the condition is met.
 COMPARISONS: Final = (
     ("StringEquals", "we*", "web", NO),
     ("StringNotEqualsIgnoreCase", "WEB", "web", NO),
@@ -76,7 +76,7 @@ def test_every_operator_works_as_documented():
         assert met(operator, value, given) is expected, (operator, value, given)
 
 
-# An operator, a value in the condition, the values in the request, and whether they satisfy it.
+# An operator, a value in the condition, the values in the request, and whether the condition is met.
 SEVERAL: Final[Sequence[tuple[str, str, tuple[str, ...], Truth]]] = (
     ("StringEquals", "a", (), NO),
     ("StringNotEquals", "a", (), YES),
@@ -218,7 +218,7 @@ def test_condition_values_are_read_as_strings():
     assert [condition.values for condition in read.conditions] == [("true",), ("5", "6")]
 
 
-# Some patterns, another pattern, whether they cover it, and whether they overlap it.
+# A list of patterns, another pattern, whether the list covers it, and whether the list overlaps it.
 PATTERNS: Final[Sequence[tuple[tuple[str, ...], str, bool, bool]]] = (
     (("a",), "A", False, False),
     (("a*",), "A*", False, False),
@@ -327,7 +327,7 @@ IMPLICATIONS: Final = (
     (("StringEquals", KEY, ("x",)), ("Null", "aws:TagKeys", ("false",)), False),
     (("StringEquals", "aws:RequestTag/T", ("x",)), ("Null", KEY, ("false",)), False),
     (("StringEquals", "aws:RequestTag/T", ("x",)), ("StringEquals", "aws:TagKeys", ("false",)), False),
-    # For a multivalued key, both operators need the same quantifier or, without quantifiers, negation.
+    # Without quantifiers, a positive condition on a multivalued key does not imply a negated condition.
     (("StringEquals", "aws:TagKeys", ("a",)), ("StringLike", "aws:TagKeys", ("a*",)), True),
     (("StringEquals", "aws:TagKeys", ("a",)), ("StringNotEquals", "aws:TagKeys", ("b",)), False),
     (
@@ -335,7 +335,7 @@ IMPLICATIONS: Final = (
         ("ForAnyValue:StringNotEquals", "aws:TagKeys", ("b",)),
         True,
     ),
-    # A condition on another type than strings and ARNs implies only the same operator and value.
+    # For types other than strings and ARNs, an implication requires the same operator and value.
     (("Bool", KEY, ("true",)), ("StringEquals", KEY, ("true",)), False),
     (("StringEquals", KEY, ("x",)), ("NumericEquals", KEY, ("x",)), False),
     (("NumericEquals", KEY, ("5",)), ("NumericEquals", KEY, ("6",)), False),

@@ -1,7 +1,7 @@
 """Tests `guardrails/rules.py`, `connector_grants.py`, `declared_roles.py`, and `__main__.py`.
 
-The engine does not run. The resources use proxies from Pulumi's policy SDK, which are neither lists nor
-dictionaries and raise an exception for an unknown value.
+The engine does not run. The resources use the proxies of Pulumi's policy SDK. A proxy is neither a list
+nor a dictionary, and raises an exception for an unknown value.
 """
 
 import json
@@ -81,7 +81,7 @@ def role(document: Any = TRUST, urn: str = "role", **others: Any) -> Declaration
 
 
 def role_policy(document: Any = POLICY, of: Any = NAME, name: str = "connector") -> Declaration:
-    """Return an inline policy for the role, which is a name or a resource whose name is unknown."""
+    """Return an inline policy for a role; `of` is the role's name, or a role whose name is unknown."""
     props = {"name": name, "policy": text(document), "role": of if isinstance(of, str) else UNKNOWN}
     references = {} if isinstance(of, str) else {"role": [of]}
     return resource("RolePolicy", f"policy-{name}", props, **references)
@@ -327,14 +327,14 @@ def test_policy_applies_only_to_its_role():
 
 
 def provided(declaration: Declaration, *accounts: str, region: str = REGION) -> Declaration:
-    """Return the resource with a provider that allows these accounts, as the engine passes it."""
+    """Return the resource with a provider that allows these accounts, in the engine's format."""
     props = {"allowedAccountIds": json.dumps(accounts), "region": region}
     urn = f"urn:{accounts}-{region}"
     declaration.provider = PolicyProviderResource("pulumi:providers:aws", props, urn, "provider")
     return declaration
 
 
-def test_role_name_refers_to_account_of_policy_provider():
+def test_policy_applies_to_role_in_the_account_of_its_provider():
     def roles_with_policies(region: str) -> list[str]:
         own = provided(role(urn="own"), ACCOUNT)
         other = provided(role(urn="other"), OTHER_ACCOUNT)
@@ -577,7 +577,7 @@ def test_quota_for_attached_policies_is_configurable():
 
 
 def test_findings_match_golden_file(assert_golden: Callable[[Path, str], None]):
-    """Compare each message and remedy once, with the first role for which it is reported."""
+    """Compare each message and remedy only once, for the first role that causes it."""
     tags = policy("AllowsAmazonQToCreateTags", Condition=None)
     # Several violations by one statement, and violations by statements with and without a Sid.
     several_violations = [

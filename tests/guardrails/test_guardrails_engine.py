@@ -99,7 +99,7 @@ def up(stack: Stack, pack: Path, *options: str) -> tuple[int, str]:
 
 
 def rules(stack: Stack, level: str) -> dict[str, set[str]]:
-    """Return the rules violated in the last operation, by role, without violations with exceptions."""
+    """Return the rules violated in the last operation, by role; omit violations that have exceptions."""
     found: dict[str, set[str]] = defaultdict(set)
     for event in map(json.loads, (stack.directory / "events.json").read_text().splitlines()):
         violation = event.get("policyEvent", {})
@@ -153,7 +153,7 @@ def test_each_mandatory_rule_prevents_role_creation(
     stack.write_program(EXAMPLE)
     preview = stack.preview("--policy-pack", str(pack), check=False)
     assert preview.exit_code != 0
-    # In this test, the names of the pack's directory, project, and stack differ from the page's.
+    # This test names the pack's directory, the project, and the stack differently from the page.
     names = {str(pack): "guardrails", stack.name: "dev", PROJECT_NAME: "PROJECT"}
     shown = preview.text[preview.text.index("Policies:") :]
     for name, on_page in names.items():

@@ -12,7 +12,7 @@ def _in_a_project(project: None) -> None:  # pyright: ignore[reportUnusedFunctio
 
 @pytest.fixture(autouse=True)
 def backend(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Backend:
-    """Put a stand-in for Pulumi on PATH. Its backend has no stacks."""
+    """Put a stand-in for Pulumi on PATH; the stand-in's backend has no stacks."""
     directory = tmp_path_factory.mktemp("pulumi")
     monkeypatch.setenv("PATH", f"{directory}:/usr/bin:/bin")
     return Backend(directory)

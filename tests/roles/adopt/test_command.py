@@ -301,6 +301,6 @@ def test_number_of_calls_grows_linearly_with_data_sources(world: World):
         if number in (4, 8, 12):
             assert world.adopt("--dry-run").code == 0
             counts.append(len(world.server.calls))
-    # Each ListDataSources call returns ten data sources.
+    # Each ListDataSources call returns at most ten data sources.
     assert 0 <= (counts[2] - counts[1]) - (counts[1] - counts[0]) <= 1
     assert (counts[1] - counts[0]) / 4 <= 7

@@ -233,7 +233,7 @@ def test_stack_has_at_most_100_entries_and_100_kib(world: World, number: int, ea
 
 
 @pytest.mark.parametrize("name", [STACK, "Pulumi.yaml"])
-def test_named_pipe_as_file_is_rejected_before_any_call(world: World, name: str):
+def test_named_pipe_in_place_of_file_is_rejected_before_any_call(world: World, name: str):
     world.path(name).unlink(missing_ok=True)
     os.mkfifo(world.path(name))
     assert world.adopt().rejection.startswith(f"adopt: {name} is not a ")

@@ -123,7 +123,7 @@ def test_stack_owns_only_roles_and_policies_it_manages(
     assert found == (f"stack acme/website/prod owns {owns}" if owns else None)
 
 
-def test_stack_that_owns_role_and_policy_owns_the_role(monkeypatch: pytest.MonkeyPatch):
+def test_owner_of_role_and_policy_is_reported_as_owner_of_role(monkeypatch: pytest.MonkeyPatch):
     own = {
         **role_resource(""),
         "type": "aws:iam/rolePolicy:RolePolicy",

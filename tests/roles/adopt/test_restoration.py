@@ -149,7 +149,7 @@ def test_document_is_compared_with_the_deployed_document(world: World, backend: 
     before = iam(world)
     newer = own_policy(world.secret("newer"))
     put_role(world, NAME, TRUST, newer)
-    assert restore(world, "--cut-off", NAME).code == 1  # only trust policies can be cut off
+    assert restore(world, "--cut-off", NAME).code == 1  # --cut-off applies only to trust policies
     said = restore(world)
     assert (said.code, f"{NAME}: somebody has changed its {OWN} since\n" in said.out) == (1, True)
     backend.add("prod", *declared("pages", world.role_arn, TRUST, newer))
@@ -175,7 +175,7 @@ def test_same_command_completes_restoration_interrupted_after_any_call(world: Wo
         assert (code, restore(world).code) == (130, 0)
         assert (iam(world), iam(world, OTHER)) == before
         assert world.server.data_source(identifier)["roleArn"] == shared
-    assert number == 5  # two documents of one role, one document of the other role, and a data source
+    assert number == 5  # four writes: two documents of one role, one of the other, one data source
 
 
 def test_options_without_effect_are_rejected(world: World):
@@ -315,7 +315,7 @@ def test_role_recreated_during_confirmation_is_not_changed(world: World):
 # Failures.
 
 
-def test_rejected_write_stops_neither_other_roles_nor_a_second_run(world: World):
+def test_rejected_write_affects_only_its_role_and_a_second_run_succeeds(world: World):
     make_two(world)
     world.adopt()
     before = iam(world), iam(world, OTHER)
@@ -416,7 +416,7 @@ def test_only_the_selected_data_source_gets_its_earlier_role_back(world: World, 
     assert [world.server.data_source(each)["roleArn"] == new for each in sources] == [False, True]
 
 
-def test_data_source_with_a_role_from_somebody_else_keeps_it(world: World, backend: Backend):
+def test_data_source_keeps_a_role_that_somebody_else_assigned(world: World, backend: Backend):
     sources = share(world)
     world.adopt()
     move(world, backend, *sources)

@@ -186,7 +186,7 @@ def test_missing_application_is_reported_on_one_line(world: World):
     )
 
 
-def test_secret_documents_work_and_are_not_shown(world: World):
+def test_secret_documents_are_read_but_not_shown(world: World):
     world.secrets_in_state = {ROLE_ARN}
     identifier = world.add("Pages", None)
     said = world.assign(f"aem-connector={identifier}", "--yes", "--anyway")

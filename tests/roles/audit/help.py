@@ -40,7 +40,7 @@ def add_files(world: World, connector: str = "s3-v2") -> str:
 
 
 def create_key(world: World, *more: dict[str, Any]) -> str:
-    """Create a key whose policy delegates to the account and has these statements; return its ARN."""
+    """Return the ARN of a new key whose policy delegates to the account and has these statements."""
     account = allow("kms:*", "*", Principal={"AWS": f"arn:aws:iam::{ACCOUNT}:root"})
     return world.client("kms").create_key(Policy=policy(account, *more))["KeyMetadata"]["Arn"]
 
@@ -66,7 +66,7 @@ def add_granted(world: World) -> None:
     without = "AllowsAmazonQToIngestDocuments"
     world.add_own(ingest, name="Granted", without=without, secret={"KmsKeyId": key})
     world.client("kms").create_grant(KeyId=key, GranteePrincipal=world.role_arn, Operations=["Decrypt"])
-    # The bucket's policy, instead of the role's, allows listing the bucket from `add_files`.
+    # The policy of the bucket from `add_files`, not the role's policy, allows listing the bucket.
     role = "arn:aws:iam::123456789012:role/qbusiness-s3"
     document = json.loads(s3_policy("qbusiness-s3"))
     kept = [each for each in document["Statement"] if each["Action"] != ["s3:ListBucket"]]
@@ -76,7 +76,7 @@ def add_granted(world: World) -> None:
 
 
 def add_audit_role(world: World, account: str, name: str = "audit", **trust: Any) -> Maker:
-    """Add the role that an audit assumes to another account; return the account's administrator."""
+    """Add to another account the role that an audit assumes; return the account's administrator."""
     there = world.administrator(account)
     statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": ROOT, **trust}
     there.role(name, trust=policy(statement), Path="/security/")
@@ -86,7 +86,7 @@ def add_audit_role(world: World, account: str, name: str = "audit", **trust: Any
 def add_elsewhere(
     world: World, there: Maker, account: str, *more: dict[str, Any], name: str, region: str = REGION
 ) -> None:
-    """Add a data source with a role like the program's to another account or Region.
+    """Add to another account or Region a data source with a role like the program's.
 
     `more` changes the role policy as in `own_policy`.
     """

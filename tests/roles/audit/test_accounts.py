@@ -65,7 +65,7 @@ def test_expired_credentials_do_not_stop_the_report(two: World, call: str):
 
 
 @pytest.mark.slow
-def test_failed_region_of_an_account_is_reported_once(two: World):
+def test_unreadable_region_of_an_account_is_reported_once(two: World):
     two.server.unreadable.add("eu-west-1")
     text = "eu-west-1: qbusiness:ListApplications is not allowed for these credentials"
     found = unread(two, *BOTH, *BOTH, "--region", REGION, "--region", "eu-west-1")

@@ -67,7 +67,7 @@ f: {reason: x, until: 2027-03-31}
 """
 
 
-def test_error_in_file_of_accepted_findings_lists_invalid_entries(world: World):
+def test_error_about_file_of_accepted_findings_lists_invalid_entries(world: World):
     assert world.audit("--accept", FILE).rejection == f"audit: {FILE}: No such file or directory"
     world.path(FILE).write_text("[{role: x}]")
     assert world.audit("--accept", FILE).rejection == f"audit: {FILE} is not {FORM}: fix it or move it"

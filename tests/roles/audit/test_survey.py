@@ -33,11 +33,11 @@ TOLD: Final = {
     "organizations:DescribeOrganization": "the key policy depends on aws:PrincipalOrgID",
     "s3:GetEncryptionConfiguration": "the account that owns the bucket",
 }
-"""Messages for denied actions that do not say that the action is not allowed."""
+"""Parts of the messages about denied actions; other messages say that the action is not allowed."""
 
 
 @pytest.mark.slow
-def test_audit_continues_without_a_permission_and_reports_it(world: World):
+def test_audit_continues_and_reports_a_missing_permission(world: World):
     complete_world(world)
     add_granted(world)
     unasked = ("sts:GetCallerIdentity", "secretsmanager:GetResourcePolicy")
