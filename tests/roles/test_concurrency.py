@@ -1,4 +1,4 @@
-"""Tests `roles/concurrency.py`, which reads several data sources at the same time."""
+"""Tests `roles/concurrency.py`, which reads several items at the same time."""
 
 import os
 import signal

@@ -47,7 +47,7 @@ def uses(configuration: dict[str, Any]) -> Uses:
         ("box", configured("box")),
         # The deployment type determines the connector, even one that does not support the resources.
         ("alfresco-cloud", configured("ALFRESCO", {"bucketName": "files"}, **nested(type="PAAS"))),
-        # Otherwise, the resources determine the connector: those for the cloud do not support a bucket.
+        # Without a known deployment type, the first connector that supports the resources is chosen.
         ("alfresco-server", {"type": "ALFRESCO", "secretArn": "a", "bucketName": "files"}),
         ("confluence-server", configured("CONFLUENCE", {"bucketName": "files"}, type="NEW")),
     ],
@@ -146,7 +146,7 @@ def test_unknown_type_needs_no_configuration_and_has_no_connector():
     ],
 )
 @pytest.mark.parametrize("account", [ACCOUNT, OTHER_ACCOUNT])
-def test_secret_is_identified_by_arn_or_within_its_account_by_name(
+def test_secret_is_identified_by_arn_or_by_name_within_its_account(
     identifier: str, is_same: bool, account: str
 ):
     arn = f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:a/wiki-a1B2c3"

@@ -16,7 +16,7 @@ UNKNOWN: Final = "the account that owns the bucket documents is unknown"
 
 
 def make(world: World, owner: str) -> None:
-    """Create an Amazon S3 data source without the bucket's account; its role policy contains it."""
+    """Create an Amazon S3 data source; only the role policy contains the bucket's account."""
     document = json.loads(s3_policy(NAME))
     for statement in document["Statement"]:
         if "S3" in statement["Sid"]:

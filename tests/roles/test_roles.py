@@ -96,7 +96,7 @@ LINE = Line(f"x: {WORDS} {WORDS} dd", 3)
 @pytest.mark.parametrize(
     ("width", "part", "shown"),
     [
-        # Lines are not wrapped below 20 columns.
+        # Lines are not wrapped if the terminal has fewer than 20 columns.
         (19, LINE, f"x: {WORDS} {WORDS} dd"),
         (20, LINE, f"x: {WORDS} a1 bb\n   ccc dd"),
         (24, LINE, f"x: {WORDS} {WORDS}\n   dd"),
@@ -206,7 +206,7 @@ def test_closed_or_full_stream_causes_no_traceback(world: World, command: str, c
         ),
     ],
 )
-def test_import_error_fits_one_line(tmp_path: Path, name: str, text: str, code: int, err: str):
+def test_failed_import_fits_on_one_line(tmp_path: Path, name: str, text: str, code: int, err: str):
     (tmp_path / f"{name}.py").write_text(text)
     said = shell(f"PYTHONPATH={tmp_path}:{PROJECT} $ROLES audit")
     assert (said.returncode, said.stderr) == (code, f"qbusiness-roles: {err}\n")

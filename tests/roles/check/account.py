@@ -56,7 +56,7 @@ DELETION: Final = "allowNetworkInterfaceDeletion"
 
 
 def identifier(number: int) -> str:
-    """Return the ID of the data source with this number, starting at 0."""
+    """Return the ID of the data source with this number; numbers start at 0."""
     return f"{number:08}-7890-12ab-cdef-333333333333"
 
 
@@ -135,7 +135,7 @@ def merged(base: Any, change: Any) -> Any:
 def healthy(name: str) -> dict[str, Any]:
     """Return a healthy resource with this ID, ARN, or name.
 
-    `Client` makes responses from entries that AWS does not have, such as `policy` and `sync`.
+    `Client` makes responses from entries that resources in AWS do not have, such as `policy` and `sync`.
     """
     if "_" in name:  # an operation
         return {}
@@ -241,7 +241,7 @@ class World(NamedTuple):
         return any(identifier(0) in each for each in self.changes)
 
     def account(self, *, alone: bool) -> Account:
-        """Return the account with or without the stack. Without it, a data source has the role."""
+        """Return the account with the stack or, if `alone`, with a data source that has the role."""
         arn = self.settings.get("secretId") or SECRET_ARN
         arn = arn if arn.startswith("arn:") else SECRET_ARN
         tags = [{"Key": name, "Value": it} for name, it in self.secret_tags.items()]
@@ -350,7 +350,7 @@ class Client:
         return SimpleNamespace(paginate=paginate)
 
     def respond(self, operation: str, **given: Any) -> Any:
-        """Return the response to a call, or raise it if it is an error."""
+        """Return the response to a call; raise ClientError if the response is an error."""
         self.calls.append((operation, given))
         name = self._name(next((given[each] for each in _RESOURCES if each in given), ""))
         names = [name, *(it for each in given.get("Filters", ()) for it in each["Values"])]
@@ -383,7 +383,7 @@ class Client:
         return given if given in self.account or not named else named[0]
 
     def _every(self, entry: str, *values: Any) -> list[Any]:
-        """Return the resources that have the entry. If values are passed, it must be one of them."""
+        """Return the resources that have the entry, with one of the values if any are passed."""
         every = [each for each in self.account.values() if isinstance(each, dict) and entry in each]
         return [each for each in every if not values or each[entry] in values]
 

@@ -71,7 +71,7 @@ def trusting(policy: Any) -> Account:
 
 
 def trusted(condition: str, service: str = "qbusiness.amazonaws.com") -> str:
-    """Return the trust policy's statement with another condition."""
+    """Return the trust policy's statement with this condition and service."""
     return f"allow sts:AssumeRole for {service} if {condition} as AllowsAmazonQServicePrincipal"
 
 

@@ -1,9 +1,9 @@
 """Define rows, each with the differences from a healthy account and the expected answers of `check`.
 
 A row is `row(expected, *changes, alone=..., **given)`. `expected` lists the questions that are not
-`ok`, by state, as in `problem: key policy, secret; note: index`. An answer in this state must contain
-any quoted text after the question. `secret of wiki` is the question about one of several entries, and
-`rejected "text"` is an error in place of answers.
+`ok`, by state, as in `problem: key policy, secret; note: index`. If quoted text follows a question, an
+answer in this state must contain the text. `secret of wiki` is the question about one of several
+entries, and `rejected "text"` is an error in place of answers.
 
 `alone` specifies the answers without the stack: True for the same answers, except that "role policy"
 replaces "other policies"; False if `check` does not run without the stack. The default is True for rows
@@ -59,7 +59,7 @@ _POLICIES: Final = ("guard", "attached", "own", "boundary", "key", "secret", "se
 
 
 def answers_of(each: Row, said: Output) -> list[dict[str, Any]]:
-    """Return the answers. For a row without a data source, omit the answer that none uses the role."""
+    """Return the answers; for a row without a data source, omit `no data source uses ...`."""
     document, has_none = said.json, not each.world.has_data_source
     of = document.get("entries", {"": document})
     return [
@@ -82,7 +82,7 @@ _said: Final[dict[tuple[Path, int, bool], Output]] = {}
 
 
 def said_in(each: Row, options: Sequence[str]) -> Output:
-    """Return the output of `check --json`, which runs once for each row, with or without the stack."""
+    """Return the output of `check --json` for a row, with or without the stack; cache the output."""
     key = each.path, each.line, options[0] == STACK[0]
     if key not in _said:
         _said[key] = ask(each.world, (*options, "--json"))
@@ -154,7 +154,7 @@ _PARTICULAR: Final = re.compile(
 
 
 def one_of_each(rows: Sequence[Row]) -> str:
-    """Return each sentence once, by question; details without an answer belong to an earlier one."""
+    """Return each sentence once, by question; details without an answer belong to an earlier answer."""
     seen: set[str] = set()
     found: dict[str, list[str]] = {}
     for each in rows:

@@ -241,7 +241,7 @@ def test_unreachable_services_affect_only_their_questions(world: World):
 
 @pytest.fixture
 def two(world: World) -> World:
-    """Use the stack's role for an entry called aem; add tickets, whose role policy is wrong."""
+    """Use the stack's role for the entry aem, and add the entry tickets, whose role policy is wrong."""
     aem = {key: world.settings[f"{PROJECT_NAME}:{key}"] for key in OF_ENTRIES}
     tickets = {**aem, "connector": "jira"}
     world.set(**dict.fromkeys(OF_ENTRIES), dataSources={"aem": aem, "tickets": tickets})

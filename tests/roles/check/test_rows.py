@@ -1,4 +1,4 @@
-"""Tests `roles/check/questions.py`, `remedies.py`, `context.py`, `roles/findings.py`, `grants.py`."""
+"""Tests `questions.py`, `remedies.py`, and `context.py` in roles/check/, and `roles/findings.py`."""
 
 import re
 from collections.abc import Callable
@@ -119,7 +119,7 @@ IN_GOV_CLOUD: Final = {"arn:aws:": "arn:aws-us-gov:", "us-east-1": "us-gov-west-
 
 
 def test_answers_in_another_partition_are_the_same():
-    # Other rows depend on Regions' or partitions' names, such as those about Availability Zones.
+    # Some other rows, such as those about Availability Zones, depend on Regions' or partitions' names.
     for row in ROWS[4::8]:
         here, there = said_elsewhere(row.world, {}), said_elsewhere(row.world, IN_GOV_CLOUD)
         digest = re.compile(r"[0-9a-f]{16}\b")  # a digest of an ARN
