@@ -133,7 +133,7 @@ _ADDED: Final[Mapping[str, Document]] = {
 }
 
 Row = tuple[str, str, str, object, str]
-"""A name, a statement's Sid, the element to change, its new value, and the rules that this violates."""
+"""A name, a statement's Sid, the element to change, its new value, and the violated rules."""
 
 
 def _roles(*rows: Row) -> dict[str, tuple[Declared, set[str]]]:
@@ -143,7 +143,7 @@ def _roles(*rows: Row) -> dict[str, tuple[Declared, set[str]]]:
 
 
 def _role(sid: str, element: str, value: object) -> Declared:
-    """Return a role in which one statement has a changed element, such as NotAction for Action."""
+    """Return a role with a changed element in one statement, such as NotAction in place of Action."""
     changes = {element: value}
     if element.startswith("Not"):
         changes[element.removeprefix("Not")] = None

@@ -316,7 +316,7 @@ def test_policy_applies_only_to_its_role():
     chosen = resource("RolePolicy", "policy", props, role=[chooser, first, second])
     names = [role.name for role in find_roles([first, second, chosen], {}) if role.policies]
     assert names == ["qbusiness-2"]
-    # A reference also distinguishes roles with equal names in different accounts; case is ignored.
+    # A reference also distinguishes roles with the same name in different accounts. Case is ignored.
     function = role(trust(Principal={"Service": "lambda.amazonaws.com"}), urn="lambda")
     props = {"name": "p", "policy": text(ANY_SECRET), "role": NAME.upper()}
     both = [role(), function]
@@ -577,7 +577,7 @@ def test_quota_for_attached_policies_is_configurable():
 
 
 def test_findings_match_golden_file(assert_golden: Callable[[Path, str], None]):
-    """Compare each message and remedy only once, for the first role that causes it."""
+    """Compare each message and each remedy only once."""
     tags = policy("AllowsAmazonQToCreateTags", Condition=None)
     # Several violations by one statement, and violations by statements with and without a Sid.
     several_violations = [

@@ -138,7 +138,7 @@ def read(document: Document, kind: Kind = Kind.IDENTITY) -> Policy:
 
 @pytest.mark.parametrize("kind", [Kind.IDENTITY, Kind.RESOURCE])
 def test_evaluator_agrees_with_simulator(kind: Kind):
-    """Compare decisions on role policies or key policies; at least half of them must be certain."""
+    """Compare decisions on role or key policies; at least half of the decisions must be certain."""
     of_key = kind is Kind.RESOURCE
     action, resource = ("kms:Decrypt", KEY) if of_key else (ACTION, OBJECT)
     random = Random(0)  # noqa: S311 not for cryptography

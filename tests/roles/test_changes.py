@@ -132,7 +132,7 @@ def test_saved_plan_can_be_applied_without_pulumi(world: World):
     assert updates(world) == 0
 
 
-def test_saved_plan_is_rejected_if_aws_has_changed(world: World):
+def test_saved_plan_is_rejected_if_state_in_aws_has_changed(world: World):
     add_old(world)
     world.assign(PAIR, "--save", "plan.json")
     world.server.data_source()["roleArn"] = WIKI_ROLE

@@ -119,7 +119,7 @@ def test_sdk_errors_are_explained(kind: type[sdk.BotoCoreError], start: str, end
         (answered("", 502), f"{CALL} returned HTTP 502 without an error code"),
     ],
 )
-def test_response_from_another_server_is_explained(
+def test_response_that_aws_would_not_send_is_explained(
     monkeypatch: pytest.MonkeyPatch, error: Any, start: str
 ):
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
@@ -128,7 +128,7 @@ def test_response_from_another_server_is_explained(
     assert explain(error) == f"{start}: to call AWS, unset AWS_ENDPOINT_URL (http://x)"
 
 
-def test_operation_can_be_missing_only_on_another_server(monkeypatch: pytest.MonkeyPatch):
+def test_only_servers_other_than_aws_can_lack_an_operation(monkeypatch: pytest.MonkeyPatch):
     codes = (("InvalidAction", 400), ("UnknownOperationException", 404), ("NotImplemented", 501))
     lacking = [answered(*each) for each in codes]
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://x")

@@ -127,7 +127,7 @@ def test_terminal_output_wraps_text_but_not_words_or_commands(
     assert len(lines) == (1 if not isinstance(part, Table) else 4)
 
 
-def test_csv_keeps_non_ascii_letters_and_quotes_cells(capsys: pytest.CaptureFixture[str]):
+def test_csv_quotes_cells_and_keeps_non_ascii_letters(capsys: pytest.CaptureFixture[str]):
     Output("audit").csv([["a", "b,c"], ['d"', "\u6587"]])
     assert capsys.readouterr().out == 'a,"b,c"\r\n"d""",\u6587\r\n'
 

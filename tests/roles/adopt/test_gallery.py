@@ -83,7 +83,7 @@ def test_adoption_of_every_kind_of_role_matches_golden_file(
     # Secrets Manager appends random characters to the ARNs.
     text = re.sub(r"(:secret:[\w/-]+)-\w{6}\b", r"\1-SUFFIX", text)
     assert_golden(Path(__file__).with_name("gallery.txt"), text)
-    # The JSON document contains the same facts and the contents of the files.
+    # The JSON document contains the facts in the output and the contents of the files.
     document = world.adopt("--dry-run", "--json").json
     assert document["files"] == []
     assert len(document["leftOut"]) == 4

@@ -59,7 +59,7 @@ ROLE_ARN = f"arn:aws:iam::{ACCOUNT}:role/{NAME}"
 def owner(
     monkeypatch: pytest.MonkeyPatch, stack: str, listed: str, *resources: Mapping[str, Any]
 ) -> str | None:
-    """Return the owner of the role NAME, or of its policy, if a listed stack has these resources."""
+    """Return the owner of the role NAME or its policy if the stack `listed` has these resources."""
 
     def run(*command: str) -> subprocess.CompletedProcess[str]:
         if command[1] == "ls":
@@ -98,7 +98,7 @@ def test_only_another_stack_is_an_owner(
     [
         (role_resource(ROLE_ARN, type="aws-native:iam:Role"), "the role"),
         (role_resource(ROLE_ARN, id=NAME, outputs={"arn": {"ciphertext": "v1:x"}}), "the role"),
-        (role_resource(ROLE_ARN, external=True), ""),  # only read by the stack
+        (role_resource(ROLE_ARN, external=True), ""),  # the stack only reads the role
         (role_resource(ROLE_ARN, type="aws:iam/instanceProfile:InstanceProfile"), ""),
         *(
             (

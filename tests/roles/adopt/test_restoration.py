@@ -58,7 +58,7 @@ def make(world: World) -> str:
 
 
 def update(world: World, backend: Backend | None = None, name: str = NAME, *more: Any) -> None:
-    """Make the changes of `pulumi up`. If a backend is passed, add the stack with its state."""
+    """Change a role as `pulumi up` does. If a backend is passed, add the stack with its state."""
     put_role(world, name, TRUST, own_policy(world.secret_arn))
     if backend:
         resources = declared("pages", world.role_arn, TRUST, own_policy(world.secret_arn))

@@ -252,7 +252,7 @@ def test_list_contains_the_command_for_data_sources_that_fit_one_entry(world: Wo
     assert "assign --stack" not in again
 
 
-def test_data_source_fits_only_if_role_policy_and_aws_allow_its_requests(world: World):
+def test_data_source_fits_only_if_declared_and_actual_policies_allow_its_requests(world: World):
     deploy_two(world)
     identifier = add_wiki(world)
     name = WIKI_ROLE.rpartition("/")[2]

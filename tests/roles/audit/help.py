@@ -46,7 +46,7 @@ def create_key(world: World, *more: dict[str, Any]) -> str:
 
 
 def complete_world(world: World) -> None:
-    """Add data sources without any problem."""
+    """Add data sources that have no problems."""
     key = create_key(world)
     decrypt = allow("kms:Decrypt", key, Condition=THROUGH_SECRETS_MANAGER)
     world.add_own(decrypt, secret={"KmsKeyId": key})

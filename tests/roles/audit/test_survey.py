@@ -189,7 +189,7 @@ EVERYBODY: Final = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": 
         (changed({**EVERYBODY, "Effect": "Deny"}), True),
     ],
 )
-def test_role_can_be_unused_if_it_trusts_only_audited_applications(trust: str, only: bool):
+def test_role_can_be_reported_as_unused_if_it_trusts_only_audited_applications(trust: str, only: bool):
     assert trusts_only([OTHER_ARN, APPLICATION_ARN], trust) is only
 
 

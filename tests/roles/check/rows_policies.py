@@ -197,7 +197,7 @@ ROWS: Final = (
     row('problem: other policies "dangerous"', attached=f"allow iam:CreatePolicyVersion on {PERIMETER}"),
     row("problem: other policies; skipped: data source; note: other data source", data_sources({}),
         rejected("get_data_source"), guard="allow *"),
-    # The role's permissions boundary, whatever boundary the settings contain.
+    # The role's permissions boundary. `check` does not compare it with the boundary in the settings.
     row("skipped: permissions boundary", rejected("get_policy"), boundary="allow *"),
     row("cannot tell: key policy",
         boundary="allow all but kms:*",
@@ -226,7 +226,7 @@ ROWS: Final = (
         key=allowing("StringEquals aws:PrincipalOrgID=ORG")),
     row("", {f"get_key_policy {KEY_ARN}": {"Policy": document("delegation", "2008-10-17")}}),
     row(UNBOUNDED, boundary=BY_TAG, secret_tags={"team": ""}),
-    # Policies from AWS's pages and sample repositories. At most one in ten can remain undecided.
+    # Policies from AWS's pages and sample repositories. At most one in ten should remain undecided.
     published("", key="delegation"),
     published("", key=f"delegation + {ADMINISTRATION} + {USE} + {GRANTS}"),
     published(NO_KEY, key=f"{ADMINISTRATION} + {USE} + {GRANTS}"),
