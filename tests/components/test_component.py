@@ -480,5 +480,5 @@ def test_outputs_in_any_container_reach_policy(
 def test_plain_unknown_value_makes_role_policy_unknown(unknown: dict[str, Any]):
     deployment = deploy(unknown, preview=True)
     assert deployment.error is None
-    assert deployment.warnings == []  # an unknown VPC setting causes no warning
+    assert deployment.warnings == []  # an unknown VPC causes no warning about earlier versions
     assert isinstance(deployment.role_policy["policy"], Unknown)
