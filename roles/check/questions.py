@@ -44,7 +44,7 @@ _STATUSES: Final = ("PENDING_CREATION", "CREATING", "FAILED", "DELETING")
 _DIFFERENCES: Final = {"missing": "missing", "excess": "added", "denies": "added, and denies access"}
 """The descriptions of statements that differ, by verdict."""
 _FEW: Final = 3
-"""The number of actions or resources that a line lists."""
+"""The maximum number of actions or resources that a line lists."""
 _OWNER: Final = ("aws:resourceaccount", "s3:resourceaccount")
 """The condition keys whose values are unknown only if a bucket's owner is unknown."""
 
@@ -256,7 +256,7 @@ def _lacking(view: View, policy: Policy, blocked: Sequence[_Block], titles: Sequ
         if UNIQUE_ID.fullmatch(name.removeprefix("AWS:"))
     ]
     names = ", ".join(dict.fromkeys(deleted))
-    details = [f"it lists deleted principals, even if they were recreated: {names}"] if names else []
+    details = [f"it lists IDs of deleted principals, not of recreated ones: {names}"] if names else []
     found = remedy_for(view, policy, [decision for decision, _ in blocked])
     return problem(f"{_cannot(view, titles)}: {_lacks(policy)}", found, *details)
 
@@ -408,7 +408,7 @@ def _status(view: View, source: Source) -> Findings:
 
 
 def unused(view: View) -> Findings:
-    """Check whether an unused role fits a data source whose own role does not work."""
+    """Check whether an unused role fits a data source that does not have one of the stack's roles."""
     declared, everyone = view.declared, view.everyone
     if isinstance(everyone, Finding) or not declared:
         return
