@@ -189,7 +189,7 @@ def _adopt(options: argparse.Namespace, output: Output) -> int:
 def _with_role(
     entry: Entry, because: str, owner: str, declared: Collection[str], options: argparse.Namespace
 ) -> Entry | Finding:
-    """Return the entry, with a new role if its role has other uses, or the reason to leave it out.
+    """Return the entry, possibly with a new role, or the reason to leave the data source out.
 
     `because` describes the other uses, `owner` describes the stack that owns the role, and `declared`
     contains the role names in the stack's settings.

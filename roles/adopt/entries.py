@@ -171,13 +171,13 @@ def _warnings(role: Role) -> Iterator[str]:
 def _warnings_of_secrets(
     requirements: Requirements, kept: Collection[str], before: str
 ) -> Iterator[str]:
-    """Yield a warning about secrets that the role policy omits, because secretId is a single secret."""
+    """Yield a warning about secrets that the role policy omits, because secretId specifies only one."""
     policies = requirements.policies()
     if policies.lacks_others(requirements.role, kept):
         arns = " and ".join(each.arn for each in policies.other_secrets)
         yield (
-            f"secretId is a single secret, but the data source also uses {arns}: before {before}, add "
-            f"to another policy of the role: {json.dumps(policies.others)[1:-1]}"
+            f"secretId specifies only one secret, but the data source also uses {arns}: before "
+            f"{before}, add to another policy of the role: {json.dumps(policies.others)[1:-1]}"
         )
 
 

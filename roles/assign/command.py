@@ -54,7 +54,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="ENTRY=ID",
         nargs="*",
         type=_pair,
-        help="with --stack: an entry, and the ID of the data source that gets its role; without pairs, "
+        help="with --stack: an entry, and the ID of the data source that gets its role; if omitted, "
         "list the data sources and the entries that fit",
     )
     parser.add_argument(

@@ -171,7 +171,7 @@ def _lost(view: View, kind: Kind) -> list[Decision]:
 
 
 def _is_drift(view: View, decision: Decision, cause: Cause) -> bool:
-    """Return whether a policy that the program wrote denies a request only because it was changed."""
+    """Return whether a policy that the program wrote denies a request only because of a later change."""
     if not view.declared or not isinstance(view.role, Role) or cause.truth is not Truth.NO:
         return False
     if cause.policy.kind is Kind.TRUST:
