@@ -232,7 +232,7 @@ def _unknown(view: View, policy: Policy, blocked: Sequence[_Block], titles: Sequ
     place = f", in {named}" if named else ""
     options = " ".join(f"--context {quote(f'{key}=VALUE')}" for key in keys)
     return cannot_tell(
-        f"{_cannot(view, titles, 'may not')}: {name_of(policy)} depends on {', '.join(parts)}{place}",
+        f"{_cannot(view, titles, 'might not')}: {name_of(policy)} depends on {', '.join(parts)}{place}",
         f"repeat the check with {options}, or start a sync" if options else "start a sync",
     )
 
@@ -272,7 +272,7 @@ def disputed(view: View) -> Findings:
     if found:
         policy, titles = found[0].causes[0].policy, [*map(_title, found)]
         text = f"{_lacks(policy)}, but AWS's pages differ on this"
-        text = f"{_cannot(view, titles, 'may not')}: {text}"
+        text = f"{_cannot(view, titles, 'might not')}: {text}"
         yield cannot_tell(text, "start a sync", *titles[1:], view.evidence.text)._replace(
             question=policy.kind
         )
@@ -322,7 +322,7 @@ def simulation(view: View) -> Findings:
     for (state, reason), titles in found.items():
         verb, remedy = "cannot", ""
         if state is State.CANNOT_TELL:
-            verb, remedy = "may not", "ask the organization's administrator, or start a sync"
+            verb, remedy = "might not", "ask the organization's administrator, or start a sync"
         text = f"{_cannot(view, titles, verb)}: according to {reason}"
         yield Finding(state, text, remedy, (*titles[1:],))
 
