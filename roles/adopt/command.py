@@ -2,8 +2,8 @@
 
 Compare the roles of an application's data sources with the policies that the program will write. Unless
 `--dry-run` is set, write the stack's entries, `import-STACK.json`, and `adopted-STACK.json`, from which
-`--restore` later restores the roles. Only `--restore` changes resources in AWS, after the user confirms
-its plan.
+`--restore` later restores the roles. Only `--restore` and `--apply` change resources in AWS. Unless
+`--yes` is set, they ask for confirmation first.
 """
 
 import argparse
@@ -65,8 +65,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="ID|@FILE",
         action="append",
         default=[],
-        help="leave out this data source, or the data sources that a file lists, one ID per line; these "
-        "may no longer exist; repeatable",
+        help="leave out this data source, or the data sources that a file lists, one ID per line; the "
+        "file may also list deleted data sources; repeatable",
     )
     parser.add_argument(
         "--name",
@@ -117,8 +117,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
     ):
         raise InputError(
             "an option would have no effect: --dry-run, --exclude, --name, --take, and --application "
-            "need --stack, --save and --cut-off need --restore, and --apply does not support "
-            "--data-source: omit the option"
+            "need --stack; --save and --cut-off need --restore; --apply does not support --data-source: "
+            "omit the option"
         )
     if options.stack:
         return _adopt(options, output)
@@ -189,7 +189,7 @@ def _adopt(options: argparse.Namespace, output: Output) -> int:
 def _with_role(
     entry: Entry, because: str, owner: str, declared: Collection[str], options: argparse.Namespace
 ) -> Entry | Finding:
-    """Return the entry, with a new role if its role has other uses, or the reason to leave it out.
+    """Return the entry, possibly with a new role, or the reason to leave the data source out.
 
     `because` describes the other uses, `owner` describes the stack that owns the role, and `declared`
     contains the role names in the stack's settings.

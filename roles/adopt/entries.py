@@ -27,7 +27,7 @@ _HOUR: Final = 3600
 
 
 class Entry(NamedTuple):
-    """A data source with the role to import for it or with a new role."""
+    """A data source, and the role to import or create for it."""
 
     data_source: DataSource
     requirements: Requirements
@@ -126,13 +126,11 @@ def plan_new_role(entry: Entry, because: str) -> Entry:
 
 
 def serves_others(account: Account, entry: Entry, users: Users) -> str:
-    """Return the role's uses other than the data source's connector, as text; empty if there are none.
+    """Return the role's uses, except by the data source's connector, as text; empty if there are none.
 
-    Another application that exists counts even if its data sources use other roles now, because they
-    may get this role back.
-
-    An import would end these uses. The principal `*` in a trust policy does not count, because it does
-    not identify a particular user, so an import removes it.
+    An import would end these uses. Another application that exists counts even if its data sources use
+    other roles now, because they may get this role back. The principal `*` in a trust policy does not
+    count, because it does not identify a particular user, so an import removes it.
     """
     reasons: list[str] = []
     used = users.get(entry.role.arn, {})
@@ -173,13 +171,13 @@ def _warnings(role: Role) -> Iterator[str]:
 def _warnings_of_secrets(
     requirements: Requirements, kept: Collection[str], before: str
 ) -> Iterator[str]:
-    """Yield a warning about secrets that the role policy omits, because secretId is a single secret."""
+    """Yield a warning about secrets that the role policy omits, because secretId specifies only one."""
     policies = requirements.policies()
     if policies.lacks_others(requirements.role, kept):
         arns = " and ".join(each.arn for each in policies.other_secrets)
         yield (
-            f"secretId is a single secret, but the data source also uses {arns}: before {before}, add "
-            f"to another policy of the role: {json.dumps(policies.others)[1:-1]}"
+            f"secretId specifies only one secret, but the data source also uses {arns}: before "
+            f"{before}, add to another policy of the role: {json.dumps(policies.others)[1:-1]}"
         )
 
 
@@ -213,7 +211,7 @@ def names(
         raise InputError(f"--name: {min(unknown)} is not one of the adopted data sources")
     taken = Counter([*existing, *chosen.values()])
     if doubles := [name for name in chosen.values() if taken[name] > 1]:
-        raise InputError(f"--name: {doubles[0]} is already the name of an entry: choose another name")
+        raise InputError(f"--name: {doubles[0]} would be the name of two entries: choose another name")
     found: list[str] = []
     for identifier, each in zip(identifiers, entries, strict=True):
         display = each.data_source.name or each.data_source.type
@@ -223,7 +221,7 @@ def names(
 
 
 def _make_valid(text: str) -> str:
-    """Return text that resembles a display name and is a valid entry name, except for its length."""
+    """Return an entry name that resembles a display name; it can be longer than a valid name."""
     name = re.sub("[^a-z0-9]+", "-", text.lower()).strip("-")
     if not name or not name[0].isalpha():
         name = f"source-{name}"
@@ -241,8 +239,8 @@ def _find_change(requirements: Requirements, role: Role) -> tuple[list[Verdict],
     """Return the access that might be lost, and the access that might be gained.
 
     For an imported role, the update writes the trust policy and the role policy. A new role, which has
-    no name yet, replaces all policies and has the separate policies that the user adds. Its trust policy
-    is not compared. If a comparison is inconclusive, access counts as both lost and gained.
+    no name yet, gets only the role policy and the separate policies that the user adds; trust policies
+    are not compared. If a comparison is inconclusive, access counts as both lost and gained.
     """
     policies, is_new = requirements.policies(), not requirements.role.name
     written = [

@@ -93,7 +93,7 @@ def configure(
         }
         if settings[_INDEX] == index:
             del settings[_INDEX]
-        # Otherwise, a path that is set later at the top level would replace the role.
+        # Without its own path, the role would be replaced if a path were later set at the top level.
         settings.setdefault(KEYS["role_path"], "/")
         off = [key for key in inherited if key not in settings and key != _INDEX]
         sources[name] = {**settings, **dict.fromkeys(off, "")}

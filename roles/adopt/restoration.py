@@ -141,7 +141,7 @@ def _plan_role(
     is_trust = foreign == [TRUST_POLICY]
     if foreign and not (cuts_off and is_trust):
         remedy = f"; to restore it anyway, pass --cut-off {saved.name}" if is_trust else ""
-        return f"somebody has changed its {' and '.join(foreign)} since{remedy}"
+        return f"somebody has since changed its {' and '.join(foreign)}{remedy}"
     change = RoleChange(saved.arn, saved.id, before, after, tuple(differing))
     if change.is_same(before, after):
         plan.lines.append(f"{saved.name}: already has its earlier documents")
@@ -152,7 +152,7 @@ def _plan_role(
 
 
 def _repairs(account: Account, saved: Role, versions: Mapping[str, str], now: Role) -> Iterator[str]:
-    """Yield the commands that restore policies that the role has lost."""
+    """Yield the commands that restore missing policies and earlier versions of attached policies."""
     role = {"role_name": saved.name}
     for name, document in saved.inline_policies.items():
         if name not in now.inline_policies:

@@ -1,7 +1,7 @@
 """Give data sources the roles of a stack, or restore their earlier roles.
 
-Nothing changes before the user confirms the plan. Without pairs, list the data sources of the stack's
-applications and the entries that fit them.
+Unless `--yes` is set, nothing changes before the user confirms the plan. Without pairs, list the data
+sources of the stack's applications and the entries that fit them.
 """
 
 import argparse
@@ -54,7 +54,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="ENTRY=ID",
         nargs="*",
         type=_pair,
-        help="with --stack: an entry, and the ID of the data source that gets its role; without pairs, "
+        help="with --stack: an entry, and the ID of the data source that gets its role; if omitted, "
         "list the data sources and the entries that fit",
     )
     parser.add_argument(
@@ -124,7 +124,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
             lines += _lines(entry, source, found, _users(options, entries, change.earlier))
         plan = Plan("assign", stack.name, entries[0].account, made, lines, left_out)
         if is_denied and not options.anyway:
-            plan = plan._replace(blocked="requests are denied: to assign anyway, pass --anyway")
+            plan = plan._replace(blocked="requests are denied: to assign the roles, pass --anyway")
         return changes.carry_out(plan, options, output)
 
 

@@ -27,7 +27,7 @@ Kind = Literal[
     "without a role",
     "unused",
 ]
-"""The kinds of records, the most severe first."""
+"""The kinds of records."""
 OUTCOMES: Final[Mapping[Kind, str]] = {
     "dangerous": "dangerous",
     "invalid": "invalid",
@@ -42,7 +42,7 @@ OUTCOMES: Final[Mapping[Kind, str]] = {
     "without a role": "without a role",
     "unused": "",
 }
-"""The result for a data source, by the kind of its most severe record."""
+"""The result for a data source by the kind of its most severe record, the most severe kind first."""
 ACCEPTED: Final = "accepted"
 RESULTS: Final = (*tuple(dict.fromkeys(OUTCOMES.values()))[:6], ACCEPTED, "equivalent", "without a role")
 """The results for data sources, the most severe first."""
@@ -78,7 +78,7 @@ class Record(NamedTuple):
 
     @property
     def severity(self) -> tuple[bool, int, bool]:
-        """The sort key: accepted findings are last; within each kind, failed syncs are first."""
+        """The sort key: accepted records are last; in each kind, those with failed syncs are first."""
         position = [*OUTCOMES].index(self.kind)
         return bool(self.until), position, not any(" FAILED" in each for each in self.syncs)
 
@@ -108,7 +108,7 @@ def read_acceptances(path: Path) -> dict[str, dict[str, str]]:
 
     If the file has errors, raise an InputError that lists them.
     """
-    path.stat()  # raises OSError if there is no file
+    path.stat()  # to raise OSError if there is no file
     given = read_mapping(path, _FILE)
     if wrong := [f"  {quote(key)}" for key, value in given.items() if not _is_valid(key, value)]:
         raise InputError(f"these entries in {path} are invalid; expected {_FILE}:", *wrong)

@@ -150,7 +150,7 @@ def survey(accounts: Mapping[str, Sequence[Account] | str], notes: Notes) -> lis
 
     `accounts` has, by ID, one object for each Region, or the reason that the account cannot be read. An
     error about a single resource becomes a record. Any other error, such as one that affects every call,
-    ends the audit of its account, and then is the only result for this account.
+    ends the audit of the account and is its only result.
     """
     found = [
         Survey(name, (), its) if isinstance(its, str) else Survey(name, its)
@@ -211,7 +211,7 @@ def _records(group: Sequence[Reading]) -> Iterator[Record]:
         text = "data sources that could not be compared might need access that counts as in excess"
         yield from [about._replace(text=f"{text}: {others}")] if others else ()
     if arn in hooks:
-        yield about._replace(text="also used by document enrichment; its access was not evaluated")
+        yield about._replace(text="also used by document enrichment, whose access was not evaluated")
 
 
 # Questions about each data source.
@@ -228,7 +228,7 @@ def _of_data_source(reading: Reading) -> Iterator[Record]:
         found = reading.record("invalid" if each.state is State.PROBLEM else "not compared", each.text)
         yield found.identified(source.region, source.id, each.text) if found.kind == "invalid" else found
     for each in unread_policies(view):
-        # Only the other account's credentials can read the policies of its resources.
+        # If a resource is in another account, only that account's credentials can read its policy.
         yield reading.record("note" if each.state is State.CANNOT_TELL else "not compared", each.text)
     for each in disputed(view):
         yield reading.record("note", each.text, details=each.details)
@@ -278,7 +278,7 @@ def _of_role(about: Record, has: Role, views: Sequence[View], *, is_judged: bool
         actions = {action for access in verdict.access for action in access.actions}
         may_be_needed = not is_known or (actions <= {*_READING} and not are_complete)
         if verdict.verdict == "excess" and other.verdict != "excess":
-            text = "also allows access that only the application's role needs; it was not evaluated"
+            text = "also allows access that only the application's role needs (not evaluated)"
             yield about._replace(text=text)
         elif verdict.verdict == "excess" and (verdict.danger or not may_be_needed):
             kind: Kind = "dangerous" if verdict.danger else "in excess"
@@ -303,7 +303,7 @@ def _of_statement(
     for each in access:
         lines += [f"{', '.join(each.actions)} {by} {', '.join(each.targets)}", *each.conditions]
     found = about._replace(kind=kind, text=text, details=tuple(lines), policy=statement.policy)
-    # If other data sources share the statement later, the finding gets another ID.
+    # If other data sources share the statement later, the finding's ID changes.
     return found.identified(
         meaning(statement), *(sorted(each.id for each in about.sources) if kind == "shared" else ())
     )

@@ -66,7 +66,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--show-secrets",
         action="store_true",
-        help="with --stack: also check a stack that has secret settings, and show their values",
+        help="with --stack: also check roles with secret settings, and show the settings' values",
     )
     parser.add_argument(
         "--verbose", action="store_true", help="print all answers, in the order of the questions"
@@ -132,7 +132,7 @@ def _read_entries(roles: Sequence[Declared], stated: Stated, output: Output) -> 
 
 
 def ask(view: View) -> list[Finding]:
-    """Return the findings about a role, with an `ok` finding for each question without another one."""
+    """Return the findings about a role; a question without findings gets an `ok` finding."""
     found: list[Finding] = []
     for name, question in QUESTIONS:
         its = [each if each.question else each._replace(question=name) for each in question(view)]

@@ -133,7 +133,7 @@ def calls(resources: Resources[_Text]) -> list[ConnectorCall[_Text]]:
         ),
         ConnectorCall(
             "AllowsAmazonQToPassCustomerRole",
-            "pass the role itself to Amazon Q Business, with documents in the bucket",
+            "pass the role itself to Amazon Q Business, so that it can read documents in the bucket",
             "iam:PassRole",
             resources.passed_roles,
             {"iam:PassedToService": SERVICE},

@@ -98,7 +98,7 @@ class Facts(NamedTuple):
 
 
 def keys_in(statements: Iterable[Statement]) -> list[str]:
-    """Return statements' condition keys and variables; if keys differ only in case, only the last."""
+    """Return statements' condition keys and variables; if keys differ only in case, keep the last."""
     keys = (
         key
         for statement in statements

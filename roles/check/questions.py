@@ -44,7 +44,7 @@ _STATUSES: Final = ("PENDING_CREATION", "CREATING", "FAILED", "DELETING")
 _DIFFERENCES: Final = {"missing": "missing", "excess": "added", "denies": "added, and denies access"}
 """The descriptions of statements that differ, by verdict."""
 _FEW: Final = 3
-"""The number of actions or resources that a line lists."""
+"""The maximum number of actions or resources that a line lists."""
 _OWNER: Final = ("aws:resourceaccount", "s3:resourceaccount")
 """The condition keys whose values are unknown only if a bucket's owner is unknown."""
 
@@ -171,7 +171,7 @@ def _lost(view: View, kind: Kind) -> list[Decision]:
 
 
 def _is_drift(view: View, decision: Decision, cause: Cause) -> bool:
-    """Return whether a policy that the program wrote denies a request only because it was changed."""
+    """Return whether a policy that the program wrote denies a request only because of a later change."""
     if not view.declared or not isinstance(view.role, Role) or cause.truth is not Truth.NO:
         return False
     if cause.policy.kind is Kind.TRUST:
@@ -232,7 +232,7 @@ def _unknown(view: View, policy: Policy, blocked: Sequence[_Block], titles: Sequ
     place = f", in {named}" if named else ""
     options = " ".join(f"--context {quote(f'{key}=VALUE')}" for key in keys)
     return cannot_tell(
-        f"{_cannot(view, titles, 'may not')}: {name_of(policy)} depends on {', '.join(parts)}{place}",
+        f"{_cannot(view, titles, 'might not')}: {name_of(policy)} depends on {', '.join(parts)}{place}",
         f"repeat the check with {options}, or start a sync" if options else "start a sync",
     )
 
@@ -256,7 +256,7 @@ def _lacking(view: View, policy: Policy, blocked: Sequence[_Block], titles: Sequ
         if UNIQUE_ID.fullmatch(name.removeprefix("AWS:"))
     ]
     names = ", ".join(dict.fromkeys(deleted))
-    details = [f"it lists deleted principals, even if they were recreated: {names}"] if names else []
+    details = [f"it lists IDs of deleted principals, not of recreated ones: {names}"] if names else []
     found = remedy_for(view, policy, [decision for decision, _ in blocked])
     return problem(f"{_cannot(view, titles)}: {_lacks(policy)}", found, *details)
 
@@ -272,7 +272,7 @@ def disputed(view: View) -> Findings:
     if found:
         policy, titles = found[0].causes[0].policy, [*map(_title, found)]
         text = f"{_lacks(policy)}, but AWS's pages differ on this"
-        text = f"{_cannot(view, titles, 'may not')}: {text}"
+        text = f"{_cannot(view, titles, 'might not')}: {text}"
         yield cannot_tell(text, "start a sync", *titles[1:], view.evidence.text)._replace(
             question=policy.kind
         )
@@ -322,7 +322,7 @@ def simulation(view: View) -> Findings:
     for (state, reason), titles in found.items():
         verb, remedy = "cannot", ""
         if state is State.CANNOT_TELL:
-            verb, remedy = "may not", "ask the organization's administrator, or start a sync"
+            verb, remedy = "might not", "ask the organization's administrator, or start a sync"
         text = f"{_cannot(view, titles, verb)}: according to {reason}"
         yield Finding(state, text, remedy, (*titles[1:],))
 
@@ -408,7 +408,7 @@ def _status(view: View, source: Source) -> Findings:
 
 
 def unused(view: View) -> Findings:
-    """Check whether an unused role fits a data source whose own role does not work."""
+    """Check whether an unused role fits a data source that does not have one of the stack's roles."""
     declared, everyone = view.declared, view.everyone
     if isinstance(everyone, Finding) or not declared:
         return

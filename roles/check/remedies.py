@@ -102,7 +102,7 @@ def _setting(declared: Declared, decision: Decision) -> Iterator[tuple[str, str]
 
 
 def _users_of(view: View, decisions: Sequence[Decision]) -> list[tuple[Any, Any]]:
-    """Return the data sources that make one of the requests."""
+    """Return the data sources that make any of the requests."""
     made = {(each.request.action, each.request.resource) for each in decisions}
     return [
         user

@@ -35,7 +35,7 @@ class RequestGroup(NamedTuple):
 
     @property
     def account(self) -> str:
-        """The resource's account; empty if it is unknown or the requests have no resource."""
+        """The resource's account; empty if it is unknown or if the requests have no resource."""
         owner = self.context.get("aws:ResourceAccount")
         return owner if isinstance(owner, str) else Arn.of(self.resource.known).account
 

@@ -27,7 +27,7 @@ class Simulated(NamedTuple):
 
 
 def simulate_decided(view: View) -> list[tuple[Decision, Simulated]]:
-    """Simulate the role's requests with IAM; return each decision with IAM's decision."""
+    """Return the decision about each request, with the decision of IAM's simulation."""
     policies = [*view.own, *filter(None, [view.boundary])]
     keys = keys_in(statement for policy in policies for statement in policy.statements)
 

@@ -14,9 +14,9 @@ The replacements implement the engine's protocol and follow the providers' sourc
   Before that, it tries to look up the account up to 3 times, or as often as `AWS_MAX_ATTEMPTS` specifies
   (`validateCredentials`). The sandbox's provider tries a call up to 3 times by default.
 - Each command starts the real provider as a process, and restarts it after a refresh. The sandbox's
-  provider runs in the server, to which the engine attaches because of `PULUMI_DEBUG_PROVIDERS` (in its
-  `NewProvider`), so a command's own AWS variables affect the provider only if this variable is unset. In
-  the tests that kill a command, the engine starts the provider.
+  provider runs in the server. If `PULUMI_DEBUG_PROVIDERS` is set, the engine attaches to this provider
+  (in `NewProvider`), and a command's own AWS variables do not affect it. In the tests that kill a
+  command, the engine starts the provider.
 - The real provider runs for up to five minutes after its engine is killed (`Healthcheck` in `rpcutil`).
 - The real provider reports errors as `updating IAM Role (NAME) …`, and reports each error twice: with
   `sdk.helper_schema`, and in a list (`multierror.Error`). The sandbox's provider reports
@@ -31,5 +31,5 @@ The replacements implement the engine's protocol and follow the providers' sourc
 - In the real provider, an attachment's ID depends on the provider's version, `Version` comes first in a
   role policy, and the state contains empty outputs, such as `namePrefix`.
 - If a response ends too early, the real provider's error message depends on the call; only
-  `unexpected EOF` is common to all of them.
+  `unexpected EOF` is common to all messages.
 """

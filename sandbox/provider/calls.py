@@ -68,7 +68,7 @@ def _client(service: str, region: str, attempts: int) -> Any:
 
 
 def _reject_cut_reply(caught_exception: Exception | None, **_: object) -> None:
-    """Raise ProviderError for a response that ends too early, which the real provider does not retry.
+    """Raise ProviderError if a response ends too early; the real provider does not retry such a call.
 
     AWS may have executed the call. The AWS SDK for Go returns a DeserializationError (for example, in
     `awsAwsquery_deserializeOpCreateRole`), which `DefaultRetryables` does not contain.

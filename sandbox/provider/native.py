@@ -113,7 +113,7 @@ class DataSource:
         """Update the data source and return its state (`CalcPatch` in resources).
 
         Cloud Control's handler reads all properties, applies the patch to them, and sends all of them.
-        This method gets from the state only the properties that the program never set.
+        From the state, this method gets only the properties that the program never set.
         """
         removed = _baseline(state, inputs).keys() - inputs.keys()
         model = {name: state[name] for name in _INPUTS & state.keys() - removed} | inputs

@@ -18,7 +18,7 @@ _TYPES: Final[Mapping[str, Mapping[str, Any]]] = {
     "object": _OBJECT,
     "policies": {"type": "array", "items": _OBJECT},
 }
-"""The types of properties whose kind is not the name of a type."""
+"""The types by property kind; any other kind is the name of a type."""
 
 
 def schema(

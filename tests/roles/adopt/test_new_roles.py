@@ -43,7 +43,7 @@ def test_statement_for_second_secret_of_new_role_is_shown(world: World):
     for number, line in enumerate(shown.out.splitlines()[:2]):
         text, _, statement = line.partition(", add to another policy of the role: ")
         assert text == (
-            f"site-{number}: warning: secretId is a single secret, but the data source also uses "
+            f"site-{number}: warning: secretId specifies only one secret, but the data source also uses "
             f"{proxies[number]}: before `assign`"
         )
         assert json.loads(statement) == allow([GET], [proxies[number]])

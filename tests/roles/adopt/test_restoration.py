@@ -151,7 +151,7 @@ def test_document_is_compared_with_the_deployed_document(world: World, backend: 
     put_role(world, NAME, TRUST, newer)
     assert restore(world, "--cut-off", NAME).code == 1  # --cut-off applies only to trust policies
     said = restore(world)
-    assert (said.code, f"{NAME}: somebody has changed its {OWN} since\n" in said.out) == (1, True)
+    assert (said.code, f"{NAME}: somebody has since changed its {OWN}\n" in said.out) == (1, True)
     backend.add("prod", *declared("pages", world.role_arn, TRUST, newer))
     assert restore(world).code == 0
     assert iam(world) == before
@@ -266,7 +266,7 @@ def test_later_trust_policy_principal_is_removed_only_with_cut_off(world: World,
     said = restore(world)
     assert said.code == 1
     assert (
-        f"  {NAME}: somebody has changed its trust policy since; to restore it anyway, pass --cut-off "
+        f"  {NAME}: somebody has since changed its trust policy; to restore it anyway, pass --cut-off "
         f"{NAME}\n"
     ) in said.out
     assert json.loads(iam(world)[0]) == document
@@ -321,7 +321,7 @@ def test_rejected_write_affects_only_its_role_and_a_second_run_succeeds(world: W
     before = iam(world), iam(world, OTHER)
     update(world)
     put_role(world, OTHER, TRUST, WIDE)
-    assert f"{OTHER}: somebody has changed its {OWN} since\n" in restore(world).out
+    assert f"{OTHER}: somebody has since changed its {OWN}\n" in restore(world).out
     put_role(world, OTHER, TRUST, own_policy(world.secret_arn))
     update(world)
     world.reject("iam:DeleteRolePolicy")

@@ -49,9 +49,9 @@ def test_entries_have_valid_unique_names(display_names: list[str], expected: lis
         ([(data_source_id(2), "wiki")], ["wiki-2", "wiki-3", "wiki"]),
         (
             [(data_source_id(2), "a"), (data_source_id(0), "a")],
-            "--name: a is already the name of an entry",
+            "--name: a would be the name of two entries",
         ),
-        ([(data_source_id(0), "kept")], "--name: kept is already the name of an entry: choose another"),
+        ([(data_source_id(0), "kept")], "--name: kept would be the name of two entries: choose another"),
         (
             [(data_source_id(9), "a")],
             f"--name: {data_source_id(9)} is not one of the adopted data sources",
