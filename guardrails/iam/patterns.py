@@ -12,7 +12,7 @@ from .truth import Truth
 
 VARIABLE: Final = re.compile(r"\$\{([^}]*)\}")
 ARN_PARTS: Final = 6
-"""The parts are `arn`, partition, service, Region, account, and resource, which may contain colons."""
+"""An ARN's parts: `arn`, partition, service, Region, account, resource (which may contain colons)."""
 
 
 class Text(NamedTuple):
