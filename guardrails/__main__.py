@@ -30,7 +30,7 @@ def record(args: ResourceValidationArgs, report: ReportViolation) -> None:
 
 
 def validate(rule: Rule, args: StackValidationArgs, report: ReportViolation) -> None:
-    """Report each of a rule's findings about a stack's roles on the resource that has the problem."""
+    """Apply a rule to a stack's roles; report each finding on the resource that has the problem."""
     config = args.get_config()
     options = {name: config[name] for name in rule.options if name in config}
     for role in find_roles(args.resources, set_by_program):

@@ -1,9 +1,9 @@
 """Find the permissions that a role's statements allow but no connector needs.
 
 `connector_policy.json` contains every permission that this project's component can grant to a role, with
-placeholders for values such as IDs and the values' formats. `python -m pages` generates it from the
-component. The policy pack runs in a separate process with its own packages and may be copied elsewhere,
-so it does not import the component.
+placeholders for values such as IDs, and the formats of these values. `python -m pages` generates this
+file from the component. The policy pack runs in a separate process with its own packages and may be
+copied elsewhere, so it does not import the component.
 """
 
 import json
@@ -22,7 +22,7 @@ from iam.patterns import Patterns
 _FILE: Final = json.loads((Path(__file__).parent / "connector_policy.json").read_text(encoding="utf-8"))
 _PLACEHOLDER: Final = re.compile(r"\{([a-z_]+)\}")
 _SAME_KEYS: Final = {"s3:resourceaccount": "aws:ResourceAccount"}
-"""Condition keys that always have the same value as another key, and the key that the grants use.
+"""For each of these condition keys, the key in the grants that always has the same value.
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/amazon-s3-policy-keys.html"""
 
 
@@ -40,7 +40,7 @@ class Known(NamedTuple):
 
     application: Application | None = None
     role: str | None = None
-    """The role's path without its first slash, and its name; None while either is unknown."""
+    """The role's path and name, such as `service-role/NAME`; None while either is unknown."""
 
     def values(self) -> Mapping[str, str | None]:
         """Return the values by placeholder name; an unknown value is None or has no entry."""

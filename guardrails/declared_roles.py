@@ -154,8 +154,8 @@ def find_roles(
 ) -> Iterator[Role]:
     """Return the roles that trust Amazon Q Business.
 
-    The trust policy of such a role lets Amazon Q Business assume the role, or lists the service in
-    another Allow statement.
+    The trust policy of such a role lets Amazon Q Business assume the role, or lists the service in an
+    Allow statement for other actions.
 
     `set_by_program` contains the properties that the program sets, by resource URN. If it is empty,
     because nothing was recorded, every property counts as set by the program.
@@ -431,6 +431,6 @@ def _unlisted_managed(belonging: Iterable[_Declaration], managed: _Managed) -> I
 
 
 def _document(properties: Mapping[str, Any], name: str, kind: Kind = Kind.IDENTITY) -> Document:
-    """Return the document in a property, which is unknown if the provider has not reported it yet."""
+    """Return a property's document; it is unknown while the provider has not reported the property."""
     given = properties.get(name)
     return read_document(UNKNOWN if given is None else given, kind)

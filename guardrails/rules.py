@@ -25,8 +25,7 @@ from iam.documents import Statement
 from iam.operators import parse_operator
 from iam.patterns import Patterns
 
-# Quotas for characters, excluding whitespace, and for managed policies attached to a role. The
-# last two can be increased:
+# Quotas for characters (excluding whitespace) and attached policies. The last two can be increased:
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 MAXIMUM_INLINE_SIZE: Final = 10_240
 MAXIMUM_MANAGED_SIZE: Final = 6_144
@@ -37,7 +36,7 @@ LISTED_NAMES: Final = ("qbusiness", "QBusiness")
 
 _ACCOUNT: Final = re.compile(r"[0-9]{12}")
 _ANY: Final = "ACCOUNT_ID"
-"""Stands for the role's account while it is unknown."""
+"""A placeholder for the role's account while the account is unknown."""
 _AWS_MANAGED: Final = re.compile(r"arn:[^:]+:iam::aws:policy/")
 _PLACEHOLDER: Final = re.compile(
     r"\[\[.+?\]\]|\{\{.+?\}\}|<.+?>"
@@ -105,7 +104,7 @@ def readable(role: Role) -> Iterator[Finding]:
 
 
 def trust_account(role: Role) -> Iterator[Finding]:
-    """Find trust policies that are not restricted to one account, or not to the role's account."""
+    """Find trust policies that allow every account, several accounts, or one other than the role's."""
     accounts: set[str] = set()
     for statement in trusting_statements(role.trust.document):
         given = required_values(statement, "aws:SourceAccount")

@@ -123,7 +123,7 @@ def _values_imply(
 
 
 def _absence(condition: Condition) -> set[bool | None]:
-    """Return a Null condition's values: True for absence, False for presence, and None if invalid."""
+    """Return a Null condition's values: True for absence, False for presence, None for other text."""
     return {{"true": True, "false": False}.get(value.lower()) for value in condition.values}
 
 

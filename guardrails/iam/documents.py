@@ -16,7 +16,7 @@ from .conditions import Condition
 from .patterns import Patterns
 
 UNKNOWN: Final = object()
-"""Stands in for an unknown value in a preview."""
+"""A stand-in for an unknown value in a preview."""
 
 _DOCUMENT_ELEMENTS: Final = {"Version", "Id", "Statement"}
 _STATEMENT_ELEMENTS: Final = {"Sid", "Effect", "Action", "NotAction", "Condition"}
@@ -32,7 +32,7 @@ _shared_condition = cache(Condition)
 
 
 class Kind(Enum):
-    """A kind of policy; its value lists the elements (or negations) required with Effect and Action."""
+    """A kind of policy, with the elements (or negations) that it requires besides Effect and Action."""
 
     IDENTITY = ("Resource",)
     TRUST = ("Principal",)
@@ -84,7 +84,7 @@ class MalformedError(Exception):
 
 
 def read_document(given: Any, kind: Kind = Kind.IDENTITY, policy: str = "") -> Document:
-    """Read a document from JSON text, an object, or UNKNOWN; return a malformed one with a `problem`.
+    """Read a document from JSON text, an object, or UNKNOWN; a malformed document gets a `problem`.
 
     `policy` is the policy's name, which each returned statement contains.
     """

@@ -211,6 +211,6 @@ def _is_principal(value: str, role: Principal) -> Truth:
     grantee = _grantee(value, role)
     # A canonical user ID identifies an account, but does not contain its account ID.
     is_clear = value.startswith(("*", "AWS:", "Service:", "Federated:"))
-    if grantee is Grantee.SESSION or not is_clear:  # the service's session name is unknown
+    if grantee is Grantee.SESSION or not is_clear:  # the session's name is unknown
         return Truth.CANNOT_TELL
     return Truth.of(grantee is not None)

@@ -12,7 +12,7 @@ from .truth import Truth
 
 VARIABLE: Final = re.compile(r"\$\{([^}]*)\}")
 ARN_PARTS: Final = 6
-"""The parts are `arn`, partition, service, Region, account, and resource, which may contain colons."""
+"""The number of parts in an ARN. Only the last part, the resource, can contain colons."""
 
 
 class Text(NamedTuple):
