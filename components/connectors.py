@@ -28,7 +28,7 @@ class Status(StrEnum):
 class Connector(NamedTuple):
     """A connector, and the requirements on its IAM role page."""
 
-    name: str  # in the URL of the connector's IAM role page
+    name: str  # as in the URL of the connector's IAM role page
     title: str
     types: str  # values of `type` in CreateDataSource's configuration, newest first, separated by spaces
     secret: Need  # the secret contains the data source's credentials

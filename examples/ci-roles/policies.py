@@ -237,7 +237,7 @@ def _state(settings: Settings, stack: str, *, write: bool) -> list[Statement]:
 
     The objects are those used in pkg/backend/diy of https://github.com/pulumi/pulumi: `ensurePulumiMeta`
     reads meta.yaml and creates it only in an empty bucket; `loadStackTags` reads .pulumi-tags;
-    `getCheckpoint` reads, and `saveCheckpoint` writes, .json with the endings .gz, .zst, and .bak;
+    `getCheckpoint` reads, and `saveCheckpoint` writes, files that end with .json, .gz, .zst, or .bak;
     `Lock`, `addToHistory`, and `backupStack` write to the other directories. A period or a slash follows
     each stack name, which contains neither, so no pattern matches another environment's stack.
     """
