@@ -1,9 +1,9 @@
 """Install the packages for the Makefile's commands; the Makefile runs this script.
 
 With the argument `sandbox`, the script installs the packages for `make up` and builds the engine at the
-same time. With `roles`, it installs the packages for `qbusiness-roles` and for CI, whose hashes are in
-requirements-locked.txt. With `development`, it installs all packages in requirements-dev.txt. With each
-argument, it also creates `venv/bin/qbusiness-roles`.
+same time. With `roles`, it installs the packages for `qbusiness-roles` and for CI, and requires the
+hashes in requirements-locked.txt. With `development`, it installs all packages in requirements-dev.txt.
+With each argument, it also creates `venv/bin/qbusiness-roles`.
 
 If uv is on PATH, it installs the packages, because it is several times as fast as pip. uv's settings
 apply, such as a company's package index. If uv is not on PATH or fails, pip installs the packages with
@@ -79,8 +79,8 @@ def _install(purpose: str, installed: Path) -> None:
 def _create_venv() -> bool:
     """Delete venv/ if it is unusable, and create it without pip if it is missing.
 
-    The directory is unusable if its Python is missing, or if an installation was interrupted, which can
-    leave a partly installed package. Return whether venv/ was created.
+    The directory is unusable if its Python is missing, or if an installation was interrupted, because
+    it may then contain a partly installed package. Return whether venv/ was created.
     """
     if VENV.exists() and (UNFINISHED.exists() or not Path(PYTHON).exists()):
         shutil.rmtree(VENV)

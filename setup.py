@@ -15,7 +15,7 @@ ARCHIVED = "$Format:%H$"  # In an archive, Git writes the commit here (export-su
 def commit() -> str:
     """Return the commit of an archive or clone; empty in a clone at the version's tag, or without Git.
 
-    In a source distribution, where this function finds no commit, setuptools reads it from setup.cfg.
+    In a source distribution, this function finds no commit, but setuptools reads it from setup.cfg.
     """
     if not ARCHIVED.startswith("$"):
         return ARCHIVED

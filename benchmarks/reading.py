@@ -37,7 +37,7 @@ _ENTRIES: Final = 30
 """The number of data sources in the stack that `check` reads."""
 _ROUNDS: Final = 3
 _MOST_MEMORY: Final = 300
-"""The maximum memory of a command in MB; if it needs more, the benchmark fails."""
+"""The maximum memory use in MB; if a command uses more, the benchmark fails."""
 _KEY: Final = "ACCOUNT"
 """The prefix of access keys from AssumeRole, which end with the account's ID."""
 _TRUST: Final = golden("trust-policy")
@@ -53,12 +53,12 @@ class _Reading(NamedTuple):
     data_sources: int
     """The total number of data sources in all accounts."""
     most_calls: float
-    """The maximum average number of calls per data source; if there are more, the benchmark fails."""
+    """The maximum average number of calls per data source; if it is exceeded, the benchmark fails."""
     accounts: int = 1
 
 
 _MANY: Final = [str(int(ACCOUNT) + number) for number in range(5)]
-"""The accounts in the audit of several accounts; the first is the credentials' account."""
+"""The accounts in the second audit; the credentials belong to the first account."""
 _OPTIONS: Final = [option for account in _MANY for option in ("--account", account)]
 _READINGS: Final = (
     _Reading("`audit`", ("audit", "--json"), _DATA_SOURCES, 7.2),
@@ -74,7 +74,7 @@ _READINGS: Final = (
 
 
 class _Handler(Handler):
-    """Respond as AWS does for accounts in which each data source has its own secret and role.
+    """A stand-in for AWS, with accounts in which each data source has its own secret and role.
 
     The access key from AssumeRole contains the account's ID.
     """
@@ -131,7 +131,7 @@ class _Handler(Handler):
 
 
 def _policy(name: str) -> str:
-    """Return the policy of the role whose name is this text or ends with it."""
+    """Return the policy of the role with this name or ARN."""
     return _POLICY.replace(SECRET_ID, f"pages-{name[-5:]}-a1B2c3")
 
 
@@ -140,7 +140,7 @@ def _role_arn(number: int) -> str:
 
 
 def _data_source(number: int) -> dict[str, Any]:
-    """Return a data source; ListDataSources may return the other fields of GetDataSource, too."""
+    """Return a data source as in GetDataSource; ListDataSources needs only some of these fields."""
     identifier = f"c3d4e5f6-7890-12ab-cdef-{number:012}"
     secret = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:pages-{number:05}-a1B2c3"
     return {
@@ -205,7 +205,7 @@ def _served(number: int) -> Generator[tuple[str, Counter[str]]]:
     Yield the server's address and a counter of the calls that it receives, by name.
     """
     _Handler.calls, _Handler.data_sources = Counter(), number
-    ThreadingHTTPServer.request_queue_size = 128  # more than the commands' connections
+    ThreadingHTTPServer.request_queue_size = 128  # the commands open fewer connections
     with serving(_Handler) as address:
         yield address, _Handler.calls
 
@@ -253,7 +253,7 @@ def _row(reading: _Reading) -> str:
         raise RuntimeError(f"{reading.title} did not read every role: {calls}")
     total = calls.total() / _ROUNDS
     if total > reading.most_calls * number:
-        raise RuntimeError(f"{reading.title} makes more calls than its limit: {calls}")
+        raise RuntimeError(f"{reading.title} makes too many calls: {calls}")
     if (memory := max(memories)) > _MOST_MEMORY:
         raise RuntimeError(f"{reading.title} needs {memory:.0f} MB, more than {_MOST_MEMORY} MB")
     figure = f"{statistics.median(wall):.1f} s ({min(wall):.1f} to {max(wall):.1f}), {memory:.0f} MB"

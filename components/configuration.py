@@ -24,11 +24,11 @@ from .settings import SETTINGS, Flag, Role, State, Value, is_list, is_mapping
 KEYS: Final = {name: camel_case(name) for name in SETTINGS if name != "region"}
 REGION_KEY: Final = "aws:region"
 DATA_SOURCES: Final = "dataSources"
-PROTECT: Final = "protect"  # protects the stack's roles, or an entry's role, from deletion
+PROTECT: Final = "protect"  # this key protects the stack's roles, or an entry's role, from deletion
 ALLOWED_ACCOUNTS: Final = "aws:allowedAccountIds"
 DEFAULT_TAGS: Final = "aws:defaultTags"
 MAXIMUM_ENTRIES: Final = 100
-# The maximum size in bytes. The engine passes the configuration in one environment variable, which
+# The configuration's maximum size in bytes. The engine passes it in one environment variable, which
 # Linux limits to 128 KiB (MAX_ARG_STRLEN).
 MAXIMUM_SIZE: Final = 100 * 1024
 
@@ -60,7 +60,7 @@ def read_key(key: str, blank: object = None, setting: str = "") -> Value:
 
 
 def _without_blank(given: Any, blank: object) -> Any:
-    """Return the value; None if it is "" or `blank`. Its type must also match, because 0 == False."""
+    """Return the value; None if it is "" or `blank`. The types must also match, because 0 == False."""
     return None if given == "" or (given == blank and type(given) is type(blank)) else given
 
 
@@ -108,7 +108,7 @@ def read_roles(
         raise SettingsError(problems.found)
     if default := [role.name for role in roles if not role.values["connector"].is_set]:
         names = escape(", ".join(default))
-        problems.notes.append(f"{names}: connector is not set, so the role is for {DEFAULT}")
+        problems.notes.append(f"{names}: connector is not set; the default is {DEFAULT}")
     return roles, problems
 
 
@@ -207,8 +207,8 @@ def _read_entries(
     ]
     if top["vpc_configuration"].given is not None and unused:
         problems.notes.append(
-            f"{key} does not apply to these entries, because the current versions of their connectors "
-            f"do not support a VPC: {', '.join(unused)}"
+            f"{', '.join(unused)}: {key} does not apply, because the current versions of their "
+            "connectors do not support a VPC"
         )
     return roles
 

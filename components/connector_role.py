@@ -24,7 +24,7 @@ from .settings import SETTINGS, TRUST_POLICY_SETTINGS, Role, Value, is_unknown
 
 TOKEN: Final = "qbusiness-connector:index:ConnectorRole"
 # The name of every role policy. Because it is fixed, a retry after a crash overwrites the policy instead
-# of adding another one. Changing it would replace the policy of every existing role.
+# of adding another one. Changing the name would replace the policy of every existing role.
 POLICY_NAME: Final = "qbusiness-aem-connector"
 
 
@@ -63,11 +63,11 @@ class ConnectorRoleArgs(TypedDict):
     ingest_scope: NotRequired[pulumi.Input[str]]
     """Resources in the ingest statement: applicationAndIndex or index. Default: applicationAndIndex."""
     allow_network_interface_deletion: NotRequired[pulumi.Input[bool]]
-    """Whether the role can delete the application's network interfaces; needs a VPC. Default: false."""
+    """Whether the role can delete the application's network interfaces (needs a VPC). Default: false."""
     exclusive_policies: NotRequired[bool]
     """Whether the stack owns all of the role's policies and removes undeclared ones. Default: false."""
     role_name: NotRequired[pulumi.Input[str]]
-    """Role name, at most 64 characters. Default: from the component's name of up to 41 characters."""
+    """Role name, at most 64 characters. Default: from the component's name (at most 41 characters)."""
     role_path: NotRequired[pulumi.Input[str]]
     """Role path, / or /.../, at most 512 characters. Default: /."""
     role_description: NotRequired[pulumi.Input[str]]
@@ -82,7 +82,7 @@ class ConnectorRole(pulumi.ComponentResource):
     """The IAM role for an Amazon Q Business data source connector, AEM Cloud by default."""
 
     role_arn: pulumi.Output[str]
-    """ARN of the role; resolves once the role's policy is in place."""
+    """ARN of the role; it resolves once the role's policy is in place."""
     role_name: pulumi.Output[str]
     """Name of the role."""
 
@@ -253,7 +253,7 @@ class ConnectorRole(pulumi.ComponentResource):
             return role
 
         location, outputs = _look_up(self), settings.unknown
-        if not outputs:  # the same result with fewer Outputs, because each Output takes time
+        if not outputs:  # fewer Outputs give the same result in less time
             return location.apply(lambda found: complete(found, {}, {}), run_with_unknowns=True)
         # `apply` receives only the values, but messages must hide secret values.
         are_secret = {name: pulumi.Output.from_input(it).is_secret() for name, it in outputs.items()}
@@ -293,8 +293,8 @@ def _locate(found: Sequence[Any]) -> Any:
 def _fail(error: Exception) -> NoReturn:
     said = escape(" ".join(str(error).rpartition("returned an error: ")[2].split()))
     raise pulumi.RunError(
-        "the AWS provider cannot look up its account or Region; its roles were not created or changed: "
-        f"{said}\n    fix: {OTHER_CREDENTIALS}"
+        "no role that uses the AWS provider was created or changed, because the provider cannot look up "
+        f"its account or Region: {said}\n    fix: {OTHER_CREDENTIALS}"
     ) from None
 
 
@@ -317,7 +317,7 @@ def _document(
 
 
 def _as_role_input(value: Value) -> Any:
-    """Return a setting as an input of the role: None if it is blank, and secret if its place is."""
+    """Return a setting as an input of the role: None if it is blank, and secret if it is secret."""
     if isinstance(value.given, pulumi.Output):
         return cast("pulumi.Output[object]", value.given).apply(lambda known: known or None)
     given = value.given or None

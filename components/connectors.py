@@ -28,11 +28,11 @@ class Status(StrEnum):
 class Connector(NamedTuple):
     """A connector, and the requirements on its IAM role page."""
 
-    name: str  # in the URL of the connector's IAM role page
+    name: str  # as in the URL of the connector's IAM role page
     title: str
-    types: str  # `type` in CreateDataSource's configuration, separated by spaces, newest first
-    secret: Need  # with the credentials for the data source
-    bucket: Need  # if required, it is the data source; otherwise, it has files for the data source
+    types: str  # values of `type` in CreateDataSource's configuration, newest first, separated by spaces
+    secret: Need  # the secret contains the data source's credentials
+    bucket: Need  # a required bucket is the data source; an optional bucket has files for it
     vpc: Need
     status: Status
 
@@ -112,7 +112,7 @@ _TABLE: Final = (
 # The connectors that have an IAM role page, by name.
 CONNECTORS: Final[Mapping[str, Connector]] = {row[0]: Connector(*row) for row in _TABLE}
 DEFAULT: Final = "aem-cloud"
-# Stands in for an invalid connector, whose needs are not known.
+# The stand-in for an invalid connector, whose needs are not known.
 ANY: Final = Connector("", "", "", _OPTIONAL, _OPTIONAL, _OPTIONAL, _SUPPORTED)
 
 

@@ -41,9 +41,9 @@ class Format(NamedTuple):
     """The format of text, the most common kind of value in a setting."""
 
     name: str
-    pattern: str  # matches an entire valid text; its named groups are fields of Text
+    pattern: str  # for the entire text; the named groups are fields of Text
     expected: str
-    placeholder: str = ""  # in the command that sets the value; never valid
+    placeholder: str = ""  # the command that sets the value contains this text, which is never valid
     choices: Collection[str] = ()  # all valid values, if they can be listed
     blank = ""
 
@@ -69,8 +69,8 @@ class Format(NamedTuple):
 
 
 SERVICE: Final = "qbusiness.amazonaws.com"  # the service principal that assumes the role
-# Patterns for the parts of an ARN. AWS's current names are within these limits. Without limits, a Region
-# could make a policy too long.
+# Patterns for the parts of an ARN. They limit the lengths of names, because a long Region could make a
+# policy too long; AWS's current names are short enough.
 _PATTERNS: Final = Location(
     r"(?P<partition>aws(?:-[a-z]{1,16}){0,3})",
     r"(?P<region>[a-z]{2,5}(?:-[a-z]{1,16}){1,3}-[0-9]{1,2})",
@@ -228,6 +228,6 @@ MAXIMUM_CONSOLE_SUBNETS: Final = 6
 MAXIMUM_TAGS: Final = 50
 # The Amazon Q Business console lists only roles with one of these words in their names.
 LISTED_NAMES: Final = ("qbusiness", "QBusiness")
-# The maximum total size of a role's inline policies, in characters without whitespace. This quota cannot
-# be increased: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+# The maximum total size of a role's inline policies, in characters other than whitespace. This quota
+# cannot be increased: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 MAXIMUM_INLINE_SIZE: Final = 10_240

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 import pulumi
 
-HIDDEN: Final = "[secret]"  # stands in for a secret value, or for a value derived from one
+HIDDEN: Final = "[secret]"  # the text that replaces a secret value, or a value derived from one
 _MAXIMUM_SHOWN: Final = 120  # characters of a value
 
 
@@ -66,7 +66,7 @@ class Source(Enum):
     STACK = "a stack's configuration"
 
     def spell(self, name: str) -> str:
-        """Return a setting's name: in snake case in Python; otherwise, in camel case."""
+        """Return a setting's name: in snake case for Python, and in camel case for other sources."""
         return name if self is Source.PYTHON else camel_case(name)
 
 
@@ -77,7 +77,7 @@ class Place(NamedTuple):
     source: Source
     setting: str = ""  # the setting's name in ConnectorRoleArgs; empty for any other value
     is_secret: bool = False
-    is_hidden_entry: bool = False  # an entry of the secret value at `path`
+    is_hidden_entry: bool = False  # whether the place is an entry of the secret value at `path`
 
     @property
     def name(self) -> str:

@@ -1,4 +1,4 @@
-"""Check a role's settings against each other, its connector, and the provider, and render its policies.
+"""Check a role's settings against each other, its connector, and the provider; render its policies.
 
 Each rule reads a role and adds problems, and warnings about questionable values. Rules skip values that
 are not known yet, and run again when Outputs and the provider's location are known.
@@ -41,7 +41,7 @@ def check_support(role: Role, problems: Problems) -> None:
     for name, need in role.connector.needs.items():
         value, label = role.values[name], role.connector.label
         if value.state is State.UNSUPPORTED:
-            expected = f"no {value.place.name}, or another {role.values['connector'].place.name}"
+            expected = f"no {value.place.name}, or a different {role.values['connector'].place.name}"
             problems.add(value.place, f"is not supported by {label}", expected, value.place.fix("rm"))
         if need is Need.EARLIER_VERSIONS and value.parsed:
             problems.warnings.append(f"{value.place.name}: only earlier versions of {label} support it")
@@ -94,9 +94,9 @@ def check_region(role: Role, problems: Problems) -> None:
 
 
 def check_arns(role: Role, problems: Problems) -> None:
-    """Reject values whose partition, Region, or account differs from the application's.
+    """Reject values whose partition or Region differs from the application's.
 
-    AWS managed policies do not belong to an account.
+    If a setting has `same_account`, the account must also match. AWS managed policies have no account.
     """
     texts = [(it.place, it.parsed) for it in role.values.values() if isinstance(it.parsed, Text)]
     for place, text in [*texts, *(each for listed in role.vpc.values() for each in listed)]:
@@ -183,7 +183,7 @@ def check_subnets(role: Role, problems: Problems) -> None:
 
 
 def check_size(role: Role, problems: Problems) -> None:
-    """Reject a role policy that is too long for IAM, which only a long list of subnets can cause.
+    """Reject a role policy that is too long for IAM; only a long list of subnets can make it too long.
 
     Until the provider's location is known, assume the shortest location, so that a policy that may turn
     out to be short enough is not rejected. Assume that an automatic role name has the maximum length.

@@ -83,7 +83,7 @@ class Vpc:
     def read(self, given: object, place: Place, problems: Problems) -> Mapping[str, Texts] | None:
         """Return the valid entries of each list, by its name in VpcConfiguration.
 
-        Reject more security groups than Amazon Q Business accepts.
+        Reject a list with more security groups than Amazon Q Business accepts.
         """
         keys = {name: place.source.spell(name) for name in self.lists}
         if not is_mapping(given):
@@ -105,7 +105,7 @@ class Vpc:
 
 
 class Tags:
-    """The kind of setting whose value is an object with strings as its values."""
+    """The kind of setting whose value is an object that maps strings to strings."""
 
     blank: Mapping[str, object] = {}
     expected = "an object of strings"
@@ -150,11 +150,11 @@ class Setting(NamedTuple):
     # as its default; or only an entry.
     scope: Literal["stack", "default", "entry"] = "entry"
     required: bool = False  # for every role; connectors and stack configuration require more settings
-    # Determines which statements and resources exist. Its value must not be an Output, and previews show
-    # it even if it is secret in configuration.
+    # Whether the setting determines which statements and resources exist. If it does, its value must not
+    # be an Output, and previews show the value even if it is secret in configuration.
     structural: bool = False
-    of_role: bool = False  # a property of the role
-    same_account: bool = False  # must be in the application's account, unlike other resources
+    of_role: bool = False  # whether the setting is a property of the role
+    same_account: bool = False  # whether the value must be in the application's account
 
 
 # All settings by their names in ConnectorRoleArgs, in the order in which messages list problems. Stack
@@ -237,7 +237,7 @@ class Role:
     name: str  # of the component that declares the role
     values: Mapping[str, Value]  # all settings, in the order of SETTINGS
     caller: Location = NOWHERE  # the location of the provider's credentials, as far as it is known
-    protect: bool = False  # from deletion
+    protect: bool = False  # whether Pulumi protects the role from deletion
     warnings: Sequence[str] = ()
 
     def text(self, name: str) -> Text:

@@ -209,7 +209,7 @@ Set `allowNetworkInterfaceDeletion` if the data source has a VPC. The role can t
 application's tag, which are otherwise [left behind](permissions.md#differences-from-awss-pages).""",
     "permissions_boundary_arn": """\
 If your organization has no permissions boundary for these roles,
-[`examples/ci-roles/`](ci.md#the-permissions-boundary) creates one for each environment.""",
+[`examples/ci-roles/`](ci.md#the-permissions-boundary) can create one for each environment.""",
     "exclusive_policies": """\
 If you set `exclusivePolicies`, [drift detection](operate.md#find-drift) finds manually added policies, and
 `pulumi up` removes them. Don't set it if the role needs a policy from another source, such as [your own

@@ -102,7 +102,7 @@ def _formats() -> Mapping[str, str]:
     for setting, name, form in _texts():
         parts = _parts(setting, name, form)
         formats |= {placeholder: _group(form.pattern, part) for part, placeholder in parts.items()}
-    # The role is an optional path, without its first slash, and a name.
+    # `role` stands for an optional path, without its first slash, and a name.
     return {**formats, "role": f"(?:{ROLE_PATH.pattern.partition('/(?:')[2]}{ROLE_NAME.pattern}"}
 
 

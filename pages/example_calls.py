@@ -49,10 +49,10 @@ class PolicyOption(NamedTuple):
     statement: str
     """The Sid, without its prefix, of the statement whose resources are the values' ARNs."""
     values: Mapping[str, tuple[Any, ...]]
-    """Setting values by the text in `Options`, each followed by the ARNs that it adds to the role policy. The
+    """The setting's values by the text in `Options`, each followed by the ARNs that it adds to the role policy. The
     first value is unset; the others are in the role's account, in another account, or in an unusual form."""
     determined: bool = True
-    """Whether a data source determines the value. Otherwise, `check` doesn't evaluate these requests."""
+    """Whether a data source determines the value. If not, `check` skips the statement's requests."""
 
 
 _LONG_NAME: Final = f"{'a/very-long/' * 8}name-a1B2c3"
@@ -280,7 +280,7 @@ class Call(NamedTuple):
 
 
 def connector_calls(options: Options) -> list[Call]:
-    """Return the connectors' calls; a role with these options must allow only those with `allowed`."""
+    """Return the connectors' calls; `allowed` says whether a role with these options must allow the call."""
     used = _used_resources(options)
     return [
         Call(
@@ -478,7 +478,7 @@ def _other_arns(arn: str) -> Iterator[tuple[str, str]]:
         yield "other application", arn.replace(APPLICATION_ID, OTHER_APPLICATION_ID)
     if service == "iam":
         yield "role whose name begins with this one's", f"{arn}-prod"
-        yield "role of this name with a path", arn.replace(ROLE_NAME, f"team/{ROLE_NAME}")
+        yield "role with the same name and a path", arn.replace(ROLE_NAME, f"team/{ROLE_NAME}")
     if service == "secretsmanager":
         name = arn.rpartition("-")[0]
         yield "secret whose name begins with this one's", f"{name}-prod-a1B2c3"

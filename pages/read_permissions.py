@@ -1,4 +1,4 @@
-"""Generate the policy of read permissions in docs/read-permissions.md from the commands' actions."""
+"""Generate the policy in docs/read-permissions.md from the actions that the commands need."""
 
 import re
 

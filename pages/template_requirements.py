@@ -1,8 +1,8 @@
 """Generate the template's two requirements files from requirements-locked.txt.
 
 `pulumi install` reads requirements.txt, which has the package and the tested versions of its dependencies.
-CI reads requirements-locked.txt, which also has hashes. One file can't have both, because pip rejects a Git
-repository if other requirements have hashes.
+CI also reads requirements-locked.txt, which has these versions with hashes. The package isn't in this file,
+because pip rejects a Git repository if other requirements have hashes.
 """
 
 import re

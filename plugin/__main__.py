@@ -46,7 +46,7 @@ class Provider(ComponentProvider):
     ) -> pulumi.provider.ConstructResult:
         """Declare a component, which validates the inputs' names because Pulumi's host does not.
 
-        Raises InputPropertiesError, which Pulumi shows without a traceback, for invalid settings.
+        If settings are invalid, raises InputPropertiesError, which Pulumi shows without a traceback.
         """
         self.validate_resource_type(NAME, resource_type)
         try:

@@ -141,7 +141,7 @@ def _split(
     if len(parts) > ATTACHED_POLICIES:
         raise pulumi.RunError(
             f"environments.{environment.name}.roleArns: {len(environment.other_roles)} ARNs need "
-            f"{len(parts)} policies, but IAM attaches at most {ATTACHED_POLICIES} to a role; nothing "
+            f"{len(parts)} policies, but a role can have at most {ATTACHED_POLICIES}; nothing "
             "was created or changed\n  fix: divide the data sources between two stacks, each with its "
             "own environment"
         )
@@ -221,7 +221,7 @@ def _secret_arns(name: str, partition: str, account: str) -> list[str]:
 
 
 def _without_path(roles: Sequence[str]) -> list[str]:
-    """Return the ARNs of an environment's roles without a path, which IAM checks for missing roles.
+    """Return the ARNs of an environment's roles without a path; IAM checks these ARNs for missing roles.
 
     Without these ARNs, IAM would return AccessDenied instead of NoSuchEntity for a deleted role, and CI
     could not recreate it. This is inferred from error messages, which refer to the role as `role NAME`.
@@ -237,7 +237,7 @@ def _state(settings: Settings, stack: str, *, write: bool) -> list[Statement]:
 
     The objects are those used in pkg/backend/diy of https://github.com/pulumi/pulumi: `ensurePulumiMeta`
     reads meta.yaml and creates it only in an empty bucket; `loadStackTags` reads .pulumi-tags;
-    `getCheckpoint` reads, and `saveCheckpoint` writes, .json with the endings .gz, .zst, and .bak;
+    `getCheckpoint` reads, and `saveCheckpoint` writes, files that end with .json, .gz, .zst, or .bak;
     `Lock`, `addToHistory`, and `backupStack` write to the other directories. A period or a slash follows
     each stack name, which contains neither, so no pattern matches another environment's stack.
     """

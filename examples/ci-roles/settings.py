@@ -15,7 +15,7 @@ class Format(NamedTuple):
     pattern: str
     expected: str
     placeholder: str = ""
-    """Shown in the command that sets the value; empty if the user edits the file instead."""
+    """The text for the value in the command that sets it; empty if the user edits the file instead."""
 
     def fits(self, value: object) -> bool:
         """Return whether a value has this format."""
@@ -26,8 +26,8 @@ _PART: Final = r"[\w.+=,@-]+"
 TEXTS: Final[Mapping[str, Format]] = {
     "repository": Format(
         r"[\w-]{1,39}/[\w.-]{1,100}|[\w-]{1,39}@\d+/[\w.-]{1,100}@\d+",
-        "ORG/REPO, or ORG@ORG_ID/REPO@REPO_ID for immutable subject claims: `gh api "
-        "repos/ORG/REPO/actions/oidc/customization/sub --jq .sub_claim_prefix` shows it after `repo:`",
+        "ORG/REPO, or ORG@ORG_ID/REPO@REPO_ID for immutable subject claims, as `gh api "
+        "repos/ORG/REPO/actions/oidc/customization/sub --jq .sub_claim_prefix` shows after `repo:`",
         "REPOSITORY",
     ),
     "permissionsBoundaryArn": Format(
@@ -37,7 +37,7 @@ TEXTS: Final[Mapping[str, Format]] = {
         "administrator",
         "POLICY_ARN",
     ),
-    "project": Format(r"[\w.-]{1,100}", "the `name` in that project's Pulumi.yaml", "PROJECT"),
+    "project": Format(r"[\w.-]{1,100}", "the `name` in the connector roles' Pulumi.yaml", "PROJECT"),
     "stateBucket": Format(
         r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "the name of an S3 bucket, without s3://", "BUCKET_NAME"
     ),
@@ -82,7 +82,7 @@ LISTS: Final[Mapping[str, Format]] = {
 
 
 class Environment(NamedTuple):
-    """An environment with connector roles, which is a stack and a GitHub environment."""
+    """A stack with connector roles, and the GitHub environment of the same name."""
 
     name: str
     roles: str

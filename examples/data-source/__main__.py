@@ -9,7 +9,7 @@ import pulumi_aws_native as aws_native
 
 config = pulumi.Config()
 role_stack = config.require("roleStack")
-# Unlike get_output, this fails if the role stack has no such output.
+# Unlike get_output, require_output fails if the role stack has no such output.
 role_arns = pulumi.StackReference(role_stack).require_output("roleArns")
 # A role can use only the secret, bucket, and VPC in its settings, so use the same values here.
 data_sources: dict[str, dict[str, Any]] = config.require_object("dataSources")
@@ -20,7 +20,7 @@ def find_role(name: str, arns: Mapping[str, object]) -> str:
     arn = str(arns.get(name))
     if not arn.startswith("arn:"):
         raise pulumi.RunError(
-            f"{role_stack} has no role {name}: add it to its dataSources, and deploy it"
+            f"{role_stack} has no role {name}: add it to the stack's dataSources, and deploy the stack"
         )
     return arn
 

@@ -221,8 +221,8 @@ def test_failed_lookup_ends_program_with_provider_message(monkeypatch: pytest.Mo
     deployment = deploy({**MINIMAL, "application_id": APPLICATION_ID})
     assert type(deployment.error) is pulumi.RunError
     assert str(deployment.error) == (
-        "the AWS provider cannot look up its account or Region; its roles were not created or changed: "
-        "1 error occurred: * AWS account ID not allowed: 210987654321\\x1b ()\n"
+        "no role that uses the AWS provider was created or changed, because the provider cannot look up "
+        "its account or Region: 1 error occurred: * AWS account ID not allowed: 210987654321\\x1b ()\n"
         "    fix: use other credentials; `aws sts get-caller-identity` shows their account"
     )
     assert types(deployment) == ["qbusiness-connector:index:ConnectorRole"]

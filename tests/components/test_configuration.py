@@ -227,7 +227,7 @@ def test_resource_options_reach_every_resource():
 
 
 def test_missing_connector_causes_note():
-    note = "aem: connector is not set, so the role is for aem-cloud"
+    note = "aem: connector is not set; the default is aem-cloud"
     assert deploy(MINIMAL).infos == deploy({**MINIMAL, "connector": ""}).infos == [note]
     assert deploy({**MINIMAL, "connector": "aem-cloud"}).infos == []
 

@@ -77,7 +77,7 @@ def test_each_entry_gets_its_own_role_with_shared_lookups():
     # One lookup returns the account, and the other lookup returns the Region.
     assert len(deployment.invokes) == 2
     assert deployment.warnings == []
-    assert deployment.infos == ["aem-connector: connector is not set, so the role is for aem-cloud"]
+    assert deployment.infos == ["aem-connector: connector is not set; the default is aem-cloud"]
 
 
 def test_entry_inherits_defaults_for_omitted_settings():
@@ -116,10 +116,10 @@ def test_top_level_vpc_applies_only_to_connectors_that_support_it():
     assert with_vpc == {"aem"}
     unused, default = deployment.infos
     assert unused == (
-        "vpcConfiguration does not apply to these entries, because the current versions of their "
-        "connectors do not support a VPC: files, mail"
+        "files, mail: vpcConfiguration does not apply, because the current versions of their connectors "
+        "do not support a VPC"
     )
-    assert default == "aem, off: connector is not set, so the role is for aem-cloud"
+    assert default == "aem, off: connector is not set; the default is aem-cloud"
     every = {"aem": {**AEM, "connector": "aem-cloud"}, "wiki": {**AEM, "connector": "confluence-cloud"}}
     assert deploy(every, vpcConfiguration=VPC).infos == []
 

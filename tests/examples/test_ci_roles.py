@@ -408,8 +408,8 @@ def test_size_beyond_a_quota_is_rejected_before_any_creation(monkeypatch: pytest
     assert attached.count("connector-ci-preview-prod") == 5
     rejected = run(roleArns=imported(41, "p" * 510))
     assert str(rejected.error) == (
-        "environments.prod.roleArns: 41 ARNs need 11 policies, but IAM attaches at most 10 to a "
-        "role; nothing was created or changed\n"
+        "environments.prod.roleArns: 41 ARNs need 11 policies, but a role can have at most 10; "
+        "nothing was created or changed\n"
         "  fix: divide the data sources between two stacks, each with its own environment"
     )
     assert rejected.registrations == []
