@@ -108,8 +108,8 @@ class View(Subject):
     def is_disputed(self, decision: Decision) -> bool:
         """Return whether AWS's pages disagree on whether a request must be allowed.
 
-        They disagree on ingestion into the application if the policies allow the action on the index. A
-        sync that failed because ingestion was denied proves that the request must be allowed.
+        They disagree on ingestion into the application. The result is False if the policies do not allow
+        the action on the index, or if a sync failed because ingestion was denied.
         """
         action, arn = decision.request.action, decision.request.resource.known
         if action not in INGESTION or not is_application(arn):
