@@ -1,10 +1,9 @@
 """Apply a plan that the user has confirmed: make each change, and read the result.
 
-A change contains the earlier state and the wanted state of a resource. Before each change, the data
-source or each of the role's policies must be in one of these states. If not, somebody else has changed
-it, so the command shows the difference and skips the change. Before the first change, the command writes
-both states to a journal, which is used to undo changes and, after an interruption, to recognize this
-program's changes.
+A change contains a resource's earlier and wanted states. Before each change, the data source or each
+policy of the role must be in one of these states. If not, somebody else has changed it, so the command
+shows the difference and skips the change. Before the first change, the command writes both states to a
+journal, which is used to undo changes and, after an interruption, to recognize this program's changes.
 """
 
 import argparse

@@ -51,7 +51,7 @@ class NetworkKind(NamedTuple):
     title: str
     """The name of the resource type in EC2's API."""
     filter: str
-    """The name of the filter by ID."""
+    """The name of EC2's filter for IDs."""
 
     @property
     def prefix(self) -> str:
