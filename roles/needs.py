@@ -342,7 +342,7 @@ class _Reader:
             self.fault("subnets", problem(f"the subnets are in several VPCs: {', '.join(of_subnets)}"))
         if others:
             where = f"in {', '.join(others)}, but the subnets are in {', '.join(of_subnets)}"
-            text = f"the security groups are {where}"
+            text = f"there are security groups {where}"
             self.fault("security groups", cannot_tell(text, "check the groups' VPC associations"))
 
     def _check(self, kind: NetworkKind, name: str, found: Reply | None) -> None:
