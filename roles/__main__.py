@@ -13,7 +13,7 @@ _INTERRUPTED: Final = 130
 
 
 def start(install: str) -> int:
-    """Run the command and return the exit code; an interruption does not print a traceback.
+    """Run the command and return the exit code; if the user interrupts it, print no traceback.
 
     `install` is the command that installs missing packages.
     """
@@ -32,13 +32,13 @@ def start(install: str) -> int:
 
 def start_installed() -> int:
     """Run the command from the installed package and return the exit code."""
-    # The installed package contains the directories that the commands import, side by side as in a
-    # clone. Only components/ is in another directory, with the name that Pulumi programs import.
+    # In the installed package, the directories that the commands import are side by side, as in a
+    # clone; only components/ is elsewhere, under the name that Pulumi programs import.
     tools = Path(__file__).parents[1]
     sys.path.insert(0, str(tools))
     components = sys.modules["components"] = ModuleType("components")
     components.__path__ = [str(tools.parent / "qbusiness_connector")]
-    # For a different interpreter, pip or uv would not find this package and would search an index.
+    # If pip or uv used a different interpreter, it would search an index for this package.
     pip = (sys.executable, "-m", "pip", "install")
     uv = ("uv", "pip", "install", "--python", sys.executable)
     install = shlex.join([*(pip if find_spec("pip") else uv), "qbusiness-connector[roles]"])

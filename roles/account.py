@@ -49,7 +49,7 @@ _DECISIONS: Final = ("allowed", "explicitDeny", "implicitDeny")
 """https://docs.aws.amazon.com/IAM/latest/APIReference/API_EvaluationResult.html"""
 
 _loader: Final = functools.cache(botocore.loaders.create_loader)
-"""Returns a loader of the SDK's service models, which all accounts share because they take 20 MB."""
+"""Returns a loader for the SDK's service models (20 MB), which all accounts share."""
 
 Reply = Mapping[str, Any]
 """An AWS response, or a structure in one, as parsed by botocore."""
@@ -68,7 +68,7 @@ class _Structure(dict[str, Any]):
 
 
 def _complete(operation: str, value: Any) -> Any:
-    """Return a response or a part of one; reading a missing entry in it raises OddAnswerError."""
+    """Convert a response or a part of one, so that reading a missing entry raises OddAnswerError."""
     if isinstance(value, dict):
         return _Structure(operation, cast("dict[str, Any]", value))
     if isinstance(value, list):
@@ -174,7 +174,7 @@ class Account:
         """
         core = botocore.session.get_session()
         core.register_component("data_loader", _loader(core.get_config_variable("data_path")))
-        # Unlike Pulumi's provider, the SDK does not read AWS_REGION, only AWS_DEFAULT_REGION.
+        # Unlike Pulumi's provider, the SDK reads only AWS_DEFAULT_REGION, not AWS_REGION.
         self._session = boto3.Session(
             region_name=region or os.environ.get("AWS_REGION"), botocore_session=core
         )
@@ -269,14 +269,14 @@ class Account:
         return self.get("qbusiness:GetDataSource", *data_source.ids.values())
 
     def secret(self, secret_id: str) -> Reply:
-        """Return a secret's metadata, without its value, and with any key as a key or alias ARN."""
+        """Return a secret's metadata; `KmsKeyId`, if present, is the ARN of a key or an alias."""
         found: Reply = self.get("secretsmanager:DescribeSecret", secret_id)
         if key_id := found.get("KmsKeyId"):
             return {**found, "KmsKeyId": _key_arn(key_id, Arn.of(found["ARN"]))}
         return found
 
     def secret_versions(self, arn: str) -> list[Reply]:
-        """Return a secret's versions that have staging labels, with their keys' ARNs or alias ARNs."""
+        """Return a secret's versions with staging labels; `KmsKeyIds` has ARNs of keys or aliases."""
         return [
             {
                 **version,
@@ -345,7 +345,7 @@ class Account:
         if decided != sorted(actions):
             raise OddAnswerError(
                 operation="iam:SimulatePrincipalPolicy",
-                reason=f"has decisions for {', '.join(decided) or 'no action'}, not for "
+                reason=f"has decisions for {', '.join(decided) or 'no action'}, but the request was for "
                 f"{', '.join(actions)}",
             )
         return found
@@ -411,10 +411,10 @@ class Account:
     # Calls to AWS.
 
     def _once(self, read: Callable[..., Any], *question: Any) -> Any:
-        """Return the result of `read`, which is called only once for each set of arguments.
+        """Return the result of `read`; call it only for arguments that are not in `answers`.
 
-        Later calls, from any thread, return the same result or raise the same error. This saves calls
-        because data sources can share a role or secret.
+        Until `answers` is cleared, later calls from any thread return the same result or raise the same
+        error. This saves calls because data sources can share a role or secret.
         """
         mine: Future[Any] = Future()
         answer = self.answers.setdefault((read.__name__, repr(question)), mine)
@@ -442,7 +442,7 @@ class Account:
         return [item for page in pages for item in _complete(operation, page).get(key, [])]
 
     def close(self) -> None:
-        """Close all connections; later calls open new ones."""
+        """Close the connections to this Region; later calls open new ones."""
         for client in self._clients.values():
             client.close()
 
@@ -497,7 +497,7 @@ def is_aws_alias(key_id: str) -> bool:
 
 
 def _key_arn(key_id: str, home: Arn) -> str:
-    """Return the ARN of a key or alias; a plain ID or name is in the Region and account of `home`."""
+    """Return the ARN of a key or alias; an ID or alias belongs to the Region and account of `home`."""
     if key_id.startswith("arn:"):
         return key_id
     resource = key_id if key_id.startswith("alias/") else f"key/{key_id}"

@@ -19,7 +19,7 @@ class Read(NamedTuple):
     """A call that only reads."""
 
     commands: tuple[str, ...]
-    """The commands that make the call; `accounts` represents `audit` of other accounts."""
+    """The commands that make the call; `accounts` stands for an audit of other accounts."""
     arguments: tuple[str, ...] = ()
     """The names of the arguments, in order."""
     result: tuple[str, ...] = ()

@@ -20,7 +20,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#iden
 
 
 def accepted_applications(role: Role) -> Iterator[str]:
-    """Yield the ARNs of the applications for which a role can be assumed; they may be patterns.
+    """Yield the ARNs, or ARN patterns, of the applications for which a role can be assumed.
 
     For a statement without a condition on the application, yield `*`.
     """

@@ -1,9 +1,9 @@
 """Apply a plan that the user has confirmed: make each change, and read the result.
 
-A change contains the earlier state and the wanted state of a resource. Before each write, the state in
-AWS must be one of these two. Otherwise, somebody else has changed the resource, so the command shows the
-difference and skips the change. Before the first change, the command writes both states to a journal,
-which is used to undo changes and, after an interruption, to recognize the changes of this program.
+A change contains a resource's earlier and wanted states. Before each change, the data source or each
+policy of the role must be in one of these states. If not, somebody else has changed it, so the command
+shows the difference and skips the change. Before the first change, the command writes both states to a
+journal, which is used to undo changes and, after an interruption, to recognize this program's changes.
 """
 
 import argparse
@@ -70,7 +70,7 @@ class DataSourceChange(NamedTuple):
     role: str
     """The ARN of the role that the data source gets."""
     earlier_id: str = ""
-    """The unique ID of the earlier role; empty if there was none, or it no longer existed."""
+    """The unique ID of the earlier role; empty if there was no role or the role no longer existed."""
 
     @property
     def label(self) -> str:
@@ -123,7 +123,7 @@ class DataSourceChange(NamedTuple):
         time.sleep(_PAUSE)
 
     def can_undo(self, account: Account, now: Document) -> bool:
-        """Return whether to undo an update: it removed properties, and nobody has set others since."""
+        """Return whether an update only removed properties and the earlier role still exists."""
         its = {name: each for name, each in now.items() if name not in ("status", "roleArn")}
         is_ours = now.get("roleArn") in (self.role, self.earlier) and _is_part(its, self.after)
         return is_ours and role_id(account, self.earlier) == self.earlier_id != ""
@@ -232,7 +232,7 @@ class Plan(NamedTuple):
 
 
 def read_properties(account: Account, source: DataSource) -> Document:
-    """Wait until no update is running; return a data source's properties, and its status if it failed.
+    """Wait until no update is running; return a data source's properties, and the status if FAILED.
 
     The result is empty for a missing data source. Raises InputError if an update could drop a property.
     """
@@ -248,8 +248,8 @@ def read_properties(account: Account, source: DataSource) -> Document:
         if unknown := there.unknown.get(source.id):
             names = ", ".join(unknown)
             raise InputError(
-                f"{source.label}: this version of boto3 lacks {names}, which an update could "
-                "remove: update boto3"
+                f"{source.label}: this version of boto3 lacks {names}; changing the data source could "
+                "remove them: update boto3"
             )
         if status in ("ACTIVE", "FAILED"):
             plain = json.loads(json.dumps(found, default=str))
@@ -329,7 +329,7 @@ def add_options(
 ) -> None:
     """Add the options for plans."""
     either.add_argument(
-        "--apply", metavar="FILE", type=Path, help="apply the plan that --save wrote, without Pulumi"
+        "--apply", metavar="FILE", type=Path, help="without Pulumi, apply the plan that --save wrote"
     )
     parser.add_argument("--yes", action="store_true", help="apply the plan without confirmation")
     parser.add_argument(
@@ -354,7 +354,7 @@ def read_saved(path: Path) -> dict[str, Any]:
         found = None
     if not isinstance(found, dict):
         raise InputError(
-            f"{path} is not a complete file from this program: pass another file, or delete it"
+            f"{path} is not a complete file from this program: delete it, or pass a different file"
         )
     return cast("dict[str, Any]", found)
 
@@ -526,7 +526,7 @@ def _changed(change: Change, now: Document) -> list[str]:
 
 
 def _make(account: Account, change: Change, output: Output) -> bool | None:
-    """Make a change; return whether it was made, or None if it is neither made nor undone."""
+    """Make a change; return whether it was made, or None if its result is unclear or incomplete."""
     try:
         now = change.read(account)
         if changed := _changed(change, now):

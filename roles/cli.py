@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None) -> int:
     except InputError as error:
         lines, details = [*error.lines], error.details
     except SettingsError as error:
-        # The message quotes the values of settings, so its line breaks only separate problems.
+        # The message escapes the values of settings, so its line breaks only separate problems.
         lines = str(error).split("\n")
     except OSError as error:
         lines = [f"{error.filename}: {error.strerror}" if error.filename else str(error)]
@@ -99,8 +99,8 @@ def _make_parser() -> argparse.ArgumentParser:
             name,
             help=verb.HELP,
             description=f"{verb.HELP[0].upper()}{verb.HELP[1:]}.",
-            epilog="Credentials come from the AWS SDK's default chain, including AWS_PROFILE. "
-            f"See docs/{name}.md.",
+            epilog="Credentials come from the AWS SDK's default credential chain, which includes the "
+            f"profile in AWS_PROFILE. See docs/{name}.md.",
         )
         verb.add_options(own)
         own.add_argument("--json", action="store_true", help="print one JSON document and do not prompt")

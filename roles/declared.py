@@ -113,7 +113,7 @@ class Declared(NamedTuple):
         }
 
     def _resources(self, action: str) -> list[str]:
-        """Return the resources, without patterns, on which the role policy allows an action."""
+        """Return the resources, except patterns, on which the role policy allows an action."""
         found = [each for each in self.policies.of_role if each.actions.covers(action)]
         return [value for each in found for value in each.resources.values if "*" not in value]
 

@@ -1,7 +1,7 @@
 """Compare the access that a role allows with the access that the program's policies allow.
 
-Statements are compared by the access that they allow: an action under a condition, on a resource or, in
-a trust policy, by a principal. The comparison ignores Sids, order, and the case of actions and condition
+Statements are compared by the access that they allow: actions on resources (in a trust policy, by
+principals) under conditions. The comparison ignores Sids, order, and the case of actions and condition
 keys, but not the case of condition operators; `x` equals `["x"]`. AWS's pages describe these rules:
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html and
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition.html
@@ -82,7 +82,7 @@ def role_statements(role: Role) -> list[Statement]:
 
 
 def simplify(statement: Statement) -> Statement:
-    """Remove a condition that every request meets, and replace a condition key with its usual name."""
+    """Remove a condition that every request meets; replace `s3:ResourceAccount` with its usual name."""
     always = Condition("Bool", "aws:SecureTransport", ("true",))
     conditions = (
         each._replace(key="aws:ResourceAccount") if each.is_on("s3:ResourceAccount") else each
@@ -163,7 +163,7 @@ def _uncovered(
 ) -> tuple[Access, ...]:
     """Return a statement's access that `others` do not certainly allow or that `denials` may remove.
 
-    `of_role` is True if the statement belongs to the role, and `others` belong to the program.
+    `of_role` is True if the statement belongs to the role and `others` belong to the program.
     """
     groups: dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]] = {}
     for action in statement.actions.listed():

@@ -30,7 +30,7 @@ FINE: Final = 0
 PROBLEMS: Final = 1
 COULD_NOT_LOOK: Final = 2
 CANNOT_TELL: Final = 3
-"""The exit code of `audit` and `check` for an unknown answer without any problem or failed read."""
+"""The exit code of `audit` and `check` if there are unknown answers but no problems or failed reads."""
 NOT_APPLIED: Final = 4
 """The exit code of `adopt` and `assign` if a plan was not confirmed."""
 

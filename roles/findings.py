@@ -31,7 +31,7 @@ class State(StrEnum):
     """The answer depends on something unknown."""
     SKIPPED = "skipped"
     NOTE = "note"
-    """The answer is useful, but does not report a problem with the role."""
+    """The answer is useful but does not report a problem with the role."""
     OK = "ok"
 
     @property

@@ -51,7 +51,7 @@ class NetworkKind(NamedTuple):
     title: str
     """The name of the resource type in EC2's API."""
     filter: str
-    """The name of the filter by ID."""
+    """The name of EC2's filter for IDs."""
 
     @property
     def prefix(self) -> str:
@@ -112,7 +112,7 @@ class Known(NamedTuple):
     secrets: Mapping[str, str | None] = MappingProxyType({})
     """The keys of the secrets in the role policy, by the secrets' exact ARNs."""
     keys: tuple[str, ...] = ()
-    """The keys of the objects in the buckets; they may be earlier keys of the buckets."""
+    """The KMS keys for the objects in the buckets; these may be earlier keys of the buckets."""
     network: tuple[str, ...] = ()
     """The ARNs of subnets and security groups, which may belong to other accounts."""
     entry: str = ""
@@ -190,7 +190,7 @@ class _Reader:
         return Secret(arn, self._key_of_secret(found), is_deleted="DeletedDate" in found)
 
     def _unseen_secret(self, secret_id: str) -> Secret | None:
-        """Return a secret that may exist; if it does not, add its namesake, if any, to the fault."""
+        """Return an unreadable secret; if the secret does not exist, add any namesake to the fault."""
         fault = self.faults[-1]
         if fault.state is not State.PROBLEM:
             own = [arn for arn in self.known.secrets if is_named(arn, secret_id, self.home.account)]
@@ -214,7 +214,7 @@ class _Reader:
         return ""
 
     def _key_of_secret(self, found: Reply) -> str | None:
-        """Return the key of a secret's current version, which may be an earlier key of the secret."""
+        """Return the key of a secret's current version, even if it is an earlier key of the secret."""
         arn, key_id = found["ARN"], found.get("KmsKeyId")
         versions = attempt(lambda: self.account.secret_versions(arn))
         if isinstance(versions, Finding):
@@ -236,7 +236,7 @@ class _Reader:
     # Keys.
 
     def key(self, key_id: str | None) -> str | None:
-        """Return the ARN of a customer managed key, even if unreadable; otherwise, return None."""
+        """Return the ARN of a customer managed key, readable or not; None if there is no such key."""
         if not key_id or is_aws_alias(key_id):
             return None
         found = self.find("KMS key", key_id, lambda: self.account.get("kms:DescribeKey", key_id))
@@ -281,7 +281,7 @@ class _Reader:
     def _unseen_bucket(
         self, question: str, bucket: Bucket, error: Finding, gone: Finding
     ) -> Bucket | None:
-        """Return a bucket that cannot be read, with a fault; None if it does not exist."""
+        """Add a fault for an unreadable bucket; return the bucket, or None if it does not exist."""
         name, owner = Arn.of(bucket.arn).resource, bucket.owner
         found = error if error is gone else skipped(f"the bucket {name}: {error.text}")
         if error.text.endswith(not_allowed("").text):
@@ -342,7 +342,7 @@ class _Reader:
             self.fault("subnets", problem(f"the subnets are in several VPCs: {', '.join(of_subnets)}"))
         if others:
             where = f"in {', '.join(others)}, but the subnets are in {', '.join(of_subnets)}"
-            text = f"the security groups are {where}"
+            text = f"there are security groups {where}"
             self.fault("security groups", cannot_tell(text, "check the groups' VPC associations"))
 
     def _check(self, kind: NetworkKind, name: str, found: Reply | None) -> None:

@@ -72,6 +72,6 @@ class Policies(NamedTuple):
         return compare(self.needed, role_statements(role))
 
     def lacks_others(self, role: Role, names: Collection[str]) -> bool:
-        """Return whether the role's policies in `names` do not cover a statement in `others`."""
+        """Return whether a statement in `others` is not covered by the role's policies in `names`."""
         own = [each for each in role_statements(role) if each.policy in names]
         return any(each.verdict != "covered" for each in compare(read(self.others), own).program)

@@ -56,7 +56,7 @@ def read_mapping(path: Path, expected: str = "a Pulumi project or configuration 
     if not path.exists():
         return {}
     try:
-        # Reading a named pipe would wait forever.
+        # Reading from a named pipe could wait forever.
         content = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else "no file"
     except UnicodeDecodeError:
         content = "not UTF-8"

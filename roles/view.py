@@ -108,8 +108,8 @@ class View(Subject):
     def is_disputed(self, decision: Decision) -> bool:
         """Return whether AWS's pages disagree on whether a request must be allowed.
 
-        They disagree on ingestion into the application if the policies allow the action on the index. A
-        sync that failed because ingestion was denied proves that the request must be allowed.
+        They disagree on ingestion into the application. The result is False if the policies do not allow
+        the action on the index, or if a sync failed because ingestion was denied.
         """
         action, arn = decision.request.action, decision.request.resource.known
         if action not in INGESTION or not is_application(arn):
@@ -149,7 +149,7 @@ def may_decrypt(account: Account, key_arn: str, role_arn: str) -> Truth:
 
 
 def may_fit(declared: Declared, source: Source) -> bool:
-    """Return whether a data source uses a role policy's index, and its secret or bucket, if any."""
+    """Return whether a role policy has a data source's index and, if any, its secret or bucket."""
     ours, theirs, account = declared.uses, source.uses, Arn.of(declared.application_arn).account
     if isinstance(theirs, Finding) or source.fault or source.data_source.index_id != declared.index_id:
         return False

@@ -202,7 +202,7 @@ def test_property_unknown_to_the_sdk_stops_the_plan(world: World):
 
     world.server.spoil["qbusiness:GetDataSource"] = add
     line = world.assign(PAIR, "--yes").last
-    assert f"{LABEL}: this version of boto3 lacks vpcConfiguration.newer, newProperty, " in line
+    assert f"{LABEL}: this version of boto3 lacks vpcConfiguration.newer, newProperty; " in line
 
 
 def test_command_waits_for_update_in_progress(world: World):
