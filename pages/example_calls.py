@@ -280,7 +280,7 @@ class Call(NamedTuple):
 
 
 def connector_calls(options: Options) -> list[Call]:
-    """Return the connectors' calls; `allowed` says whether a role with these options must allow the call."""
+    """Return the connectors' calls; `allowed` is true if a role with these options must allow the call."""
     used = _used_resources(options)
     return [
         Call(

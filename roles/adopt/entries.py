@@ -126,7 +126,7 @@ def plan_new_role(entry: Entry, because: str) -> Entry:
 
 
 def serves_others(account: Account, entry: Entry, users: Users) -> str:
-    """Return the role's uses, except by the data source's connector, as text; empty if there are none.
+    """Return, as text, the role's uses other than by the data source's connector; empty if none.
 
     An import would end these uses. Another application that exists counts even if its data sources use
     other roles now, because they may get this role back. The principal `*` in a trust policy does not

@@ -1,4 +1,4 @@
-"""Tests `questions.py`, `remedies.py`, and `context.py` in roles/check/, and `roles/findings.py`."""
+"""Tests `roles/check/questions.py`, `remedies.py`, `context.py`, and `roles/findings.py`."""
 
 import re
 from collections.abc import Callable
