@@ -1,6 +1,6 @@
 """Serve stand-ins for AWS and the AWS providers on loopback.
 
-`QBusiness` handles calls to Amazon Q Business. moto handles the others; IAM calls are validated first.
+`QBusiness` handles calls to Amazon Q Business. moto handles other calls; IAM calls are validated first.
 
 `python -m sandbox.aws_server DIRECTORY SOURCES` starts a server in the background; SOURCES is the digest
 of its source files. In DIRECTORY, `server.json` contains the server's process ID, SOURCES, and ports.
