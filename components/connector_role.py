@@ -67,7 +67,7 @@ class ConnectorRoleArgs(TypedDict):
     exclusive_policies: NotRequired[bool]
     """Whether the stack owns all of the role's policies and removes undeclared ones. Default: false."""
     role_name: NotRequired[pulumi.Input[str]]
-    """Role name, at most 64 characters. Default: from the component's name (at most 41 characters)."""
+    """Role name, at most 64 characters. Default: based on the component's name (up to 41 characters)."""
     role_path: NotRequired[pulumi.Input[str]]
     """Role path, / or /.../, at most 512 characters. Default: /."""
     role_description: NotRequired[pulumi.Input[str]]

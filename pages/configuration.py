@@ -198,7 +198,7 @@ can use the key only through Secrets Manager or, for these two connectors, Amazo
 policy](troubleshooting.md#access-to-kms-is-not-allowed) must also grant the role access or delegate to IAM policies.
 
 Don't set `kmsKeyId` for an AWS managed key, such as `aws/secretsmanager`. No setting grants access to the key of a
-bucket that isn't the data source. Encrypt this bucket's files with SSE-S3, which [Web Crawler
+bucket that isn't the data source. Encrypt such a bucket's files with SSE-S3, which [Web Crawler
 requires](https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/connector-webcrawler.html).""",
     "ingest_scope": """\
 Leave `ingestScope` unset. The role can then ingest documents into the application and the index. The value `index`

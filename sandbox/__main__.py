@@ -51,7 +51,7 @@ def main() -> int:
                 run.error("expected a command, such as: python -m sandbox run -- pulumi preview")
             return _run(sandbox, command, {})
         case "shell":
-            # Skip the user's startup files, which can select another account or another `pulumi`.
+            # Skip the user's startup files, which can select a different account or `pulumi`.
             shell = ["bash", "--norc"] if shutil.which("bash") else ["sh"]
             return _run(sandbox, shell, {"PS1": "(sandbox) ${PWD##*/} $ "})
         case "console-data-source":
@@ -91,7 +91,7 @@ def _down(sandbox: Sandbox) -> int:
     exit_code = 0
     try:
         environment = sandbox.prepare()
-        # Unlock all stacks, even during an update, like `pulumi cancel`.
+        # Like `pulumi cancel`, unlock all stacks, even during an update.
         shutil.rmtree(sandbox.state / ".pulumi" / "locks", ignore_errors=True)
         # The data sources use the roles, so destroy the data sources first.
         for project, name in ((EXAMPLE, EXAMPLE_NAME), (PROJECT, PROJECT_NAME)):

@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("operation")
     parser.add_argument("--query", default="@", help="a JMESPath expression that selects the output")
     parser.add_argument("--output", choices=["json", "text"], default="json")
-    parser.add_argument("--cli-input-json", default="{}", help="parameters that no other option sets")
+    parser.add_argument("--cli-input-json", default="{}", help="parameters that options can override")
     parser.add_argument("--region", default=os.environ.get("AWS_REGION", REGION))
     arguments, options = parser.parse_known_args()
     try:

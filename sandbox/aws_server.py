@@ -1,14 +1,14 @@
 """Serve stand-ins for AWS and the AWS providers on loopback.
 
-moto stands in for AWS after additional validation of IAM calls. `QBusiness` is a separate stand-in.
+`QBusiness` handles calls to Amazon Q Business. moto handles other calls; IAM calls are validated first.
 
 `python -m sandbox.aws_server DIRECTORY SOURCES` starts a server in the background; SOURCES is the digest
 of its source files. In DIRECTORY, `server.json` contains the server's process ID, SOURCES, and ports.
-`contents.pickle` contains IAM, STS, and the resources of Amazon Q Business, so that the stacks'
-resources and the roles' credentials survive if the server is killed; other services start again with
-their initial contents. A lock on `server.lock` shows that the server is running; deleting that file
-stops the server. The server outlives the command that started it, unless there is a file `owner.lock`
-next to DIRECTORY. In that case, the server stops as soon as no process holds an exclusive lock on that
+`contents.pickle` contains the state of IAM and STS, and the resources of Amazon Q Business, so that the
+stacks' resources and the roles' credentials survive if the server is killed; other services start again
+with their initial contents. A lock on `server.lock` shows that the server is running; deleting that file
+stops the server. The server outlives the command that started it. However, if there is a file
+`owner.lock` next to DIRECTORY, the server stops as soon as no process holds an exclusive lock on that
 file. The process that holds the lock can be killed, because the system releases a process's locks when
 the process ends.
 """
@@ -247,7 +247,7 @@ def _add_aws_managed_policy(iam: IAMBackend, arn: str) -> None:
 
 
 def _complete(iam: IAMBackend, parameters: dict[str, str]) -> bytes:
-    """Return an UpdateRole call's body, including omitted values, which moto would otherwise delete."""
+    """Return an UpdateRole call's body; add the values that the call omits and moto would delete."""
     for role in iam.roles.values():
         if role.name == parameters.get("RoleName"):
             kept = {"Description": role.description, "MaxSessionDuration": role.max_session_duration}

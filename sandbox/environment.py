@@ -94,7 +94,7 @@ class Sandbox:
     def prepare_stack(self, environment: Mapping[str, str]) -> None:
         """Create and select the stack `dev`; if it exists, select it only if no stack is selected.
 
-        Also removes the locks of killed updates. Raises SandboxError if Pulumi fails.
+        Also remove the locks of killed updates. Raises SandboxError if Pulumi fails.
         """
         with self._lock():
             self._remove_stale_locks()

@@ -1,4 +1,4 @@
-"""Find the plugin of the real AWS provider, which `SANDBOX_AWS_PROVIDER` selects.
+"""Find the real AWS provider's plugin, which `SANDBOX_AWS_PROVIDER` selects.
 
 If the variable is unset or empty, the sandbox uses its stand-in instead. `real` selects the plugin that
 Pulumi publishes, in the version of the installed package pulumi-aws. Any other value is the directory
@@ -69,7 +69,7 @@ def _installed(cache: Path, version: str, pulumi: Path) -> Path:
 
 
 def _reason(errors: str) -> str:
-    """Return the reason that the last download attempt failed; without an attempt, the last line."""
+    """Return the reason for the last failed download; if there is none, the last line of `errors`."""
     lines = errors.strip().splitlines() or ["no reason given"]
     attempts = [line for line in lines if "Error downloading plugin: " in line]
     return re.sub(r"^(?:error|.*Error downloading plugin): ", "", (attempts or lines)[-1])

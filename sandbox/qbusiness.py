@@ -1,7 +1,7 @@
-"""Implement operations of Amazon Q Business, which moto does not support, from botocore's service model.
+"""Implement operations of Amazon Q Business, which moto does not support.
 
-Requests, responses, and errors have the model's format. Operations that are asynchronous on AWS finish
-immediately: a new data source is active at once.
+Requests, responses, and errors have the format in botocore's service model. Operations that are
+asynchronous on AWS finish immediately: a new data source is active at once.
 """
 
 import functools
