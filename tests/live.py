@@ -134,7 +134,7 @@ def _settle() -> None:
 
 
 def documents(run: Run) -> Iterator[tuple[str, Options, str, str]]:
-    """Yield each connector's name, options, and policies; skip repeated policies."""
+    """Yield each connector's name, options, and policies; skip connectors with repeated policies."""
     seen: set[tuple[str, ...]] = set()
     for name, connector in CONNECTORS.items():
         options = every_option(connector)
@@ -278,7 +278,7 @@ def question_whether_ingestion_works_with_index_alone(run: Run) -> None:
     for verb in ("Put", "Delete"):
         both, alone = ingest(verb, application, index), ingest(verb, index)
         neither = ingest(verb, f"{application}/index/{APPLICATION_ID}")
-        # The result is conclusive only if the error for a missing index is not the one for a denial.
+        # The result is conclusive only if the errors for a missing index and for a denial differ.
         if (both, neither) != (NOT_FOUND, DENIED):
             raise SkippedError(f"{verb}: {both} with both resources, {neither} with neither")
         allowed = {NOT_FOUND: "allowed", DENIED: "denied"}.get(alone, alone)

@@ -37,7 +37,7 @@ FULL: Final[Mapping[str, object]] = {
         "securityGroupIds": VPC["security_group_ids"],
     },
     "roleName": "qbusiness-from-yaml",
-    "permissionsBoundaryArn": "arn:aws:iam::aws:policy/ReadOnlyAccess",  # it exists in the sandbox
+    "permissionsBoundaryArn": "arn:aws:iam::aws:policy/ReadOnlyAccess",  # a policy in the sandbox
 }
 """Every input except the bucket inputs, with the values in `samples.FULL`."""
 BUCKET: Final = {

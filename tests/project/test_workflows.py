@@ -207,7 +207,7 @@ def running(
 ) -> set[str]:
     """Return the jobs that run, apart from `list`.
 
-    `first` and `production` are outputs of `list`; `deploy` is the result of that job if the job runs.
+    `first` and `production` are outputs of `list`. If the job `deploy` runs, `deploy` is its result.
     """
     stacks = "[]" if first == production == "[]" else '["a stack"]'
     listed = SimpleNamespace(first=first, production=production, stacks=stacks)

@@ -385,7 +385,7 @@ def test_environment_provides_unconfigured_region(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     ("state", "desired", "calls"),
     [
-        # Without a description, the state has an empty description. tests/engine changes each value.
+        # A missing description is empty in the state. Tests in tests/engine change each value.
         ({"description": "", "permissionsBoundary": "", "tagsAll": {}}, {}, []),
         (
             {"tagsAll": {"Gone": "x", "Kept": "x", "Team": "x"}},
