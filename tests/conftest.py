@@ -19,8 +19,8 @@ from tests.helpers.support import TIMEOUT, golden
 from tests.helpers.vault import ADDRESS, SECRETS_PROVIDER, Vault
 from tests.helpers.warm import warm_programs
 
-# Ignore the user's settings for AWS, Pulumi, Vault, and the terminal, and access servers on this machine
-# without a proxy.
+# Ignore the user's settings for AWS, Pulumi, Vault, and the terminal.
+# Use no proxy for servers on this machine.
 for name in list(os.environ):
     if name.startswith(("AWS_", "PULUMI_", "VAULT_")) or name in ("COLUMNS", "FORCE_COLOR"):
         del os.environ[name]
@@ -81,7 +81,7 @@ def _difference(name: str, before: str, other: str, after: str) -> list[str]:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
-    """Mark the tests that need an engine, which use a fixture that prepares a sandbox.
+    """Mark the tests with a fixture that prepares a sandbox, because they need an engine.
 
     After pytest-randomly's shuffle, run the longest tests first, so that no worker finishes late.
     """

@@ -134,7 +134,7 @@ def _settle() -> None:
 
 
 def documents(run: Run) -> Iterator[tuple[str, Options, str, str]]:
-    """For each connector with new policies, yield its name, its options, and the two policies."""
+    """Yield each connector's name, options, and policies; skip connectors with repeated policies."""
     seen: set[tuple[str, ...]] = set()
     for name, connector in CONNECTORS.items():
         options = every_option(connector)
@@ -146,7 +146,7 @@ def documents(run: Run) -> Iterator[tuple[str, Options, str, str]]:
 
 
 def answers(run: Run, service: str, operation: str, key: str, **parameters: Any) -> list[Any]:
-    """Return all pages of a response; raise SkippedError if the call is denied or not supported."""
+    """Return the items on all pages; raise SkippedError if the call is denied or not supported."""
     try:
         pages = run.clients[service].get_paginator(operation).paginate(**parameters)
         return [item for page in pages for item in page[key]]
@@ -257,7 +257,7 @@ def question_whether_ingestion_works_with_index_alone(run: Run) -> None:
         return json.dumps({"Version": "2012-10-17", "Statement": {"Effect": "Allow", **statement}})
 
     def ingest(verb: str, *resources: str) -> str:
-        """Ingest a document in a session with only this permission; return the error code."""
+        """Ingest or delete a document in a session with only this permission; return the error code."""
         policy = document(Action=f"qbusiness:Batch{verb}Document", Resource=resources)
         assumed = sts.assume_role(RoleArn=role, RoleSessionName="live", Policy=policy)["Credentials"]
         key, secret = assumed["AccessKeyId"], assumed["SecretAccessKey"]
@@ -278,7 +278,7 @@ def question_whether_ingestion_works_with_index_alone(run: Run) -> None:
     for verb in ("Put", "Delete"):
         both, alone = ingest(verb, application, index), ingest(verb, index)
         neither = ingest(verb, f"{application}/index/{APPLICATION_ID}")
-        # The result is conclusive only if the errors for a missing index and permission differ.
+        # The result is conclusive only if the errors for a missing index and for a denial differ.
         if (both, neither) != (NOT_FOUND, DENIED):
             raise SkippedError(f"{verb}: {both} with both resources, {neither} with neither")
         allowed = {NOT_FOUND: "allowed", DENIED: "denied"}.get(alone, alone)
@@ -383,7 +383,7 @@ def main() -> int:
                 return int(bool(left))
             if not options.read_only:
                 _ask(run, identity["Arn"])
-                run.roles()  # fails early if the removal could not list the roles
+                run.roles()  # fail early if the removal could not list the roles
             masked = mask(identity, filter(None, credentials[:3]))
             return _run(run, masked, creates=not options.read_only)
     except _ERRORS as error:

@@ -35,7 +35,7 @@ def ask(questions: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 def _simulator() -> subprocess.Popen[str]:
     command = ["node", str(_PROGRAM)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    atexit.register(process.communicate)  # closes the simulator's input, which ends the simulator
+    atexit.register(process.communicate)  # ends the simulator by closing its input
     return process
 
 

@@ -1,4 +1,4 @@
-"""Tests the bucket policies in docs/troubleshooting, which grant only the necessary access."""
+"""Tests that the bucket policies in docs/troubleshooting grant only the necessary access."""
 
 import json
 from typing import Any

@@ -196,7 +196,7 @@ def is_complete(script: str) -> bool:
     return not subprocess.run(["bash", "-nc", script], check=False, capture_output=True).returncode
 
 
-def test_each_shell_block_is_one_and_list():
+def test_each_shell_block_is_one_command():
     for place, text, _ in all_blocks():
         script = text.replace("\\\n", " ")
         tokens = shlex.shlex(script, posix=True, punctuation_chars=True)

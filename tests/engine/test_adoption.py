@@ -129,7 +129,7 @@ def test_adoption_of_application_with_shared_role_can_be_undone(new_stack: NewSt
         name: {**its, "roleArn": ""} for name, its in sources.items()
     }
     assert iam(aws, [SHARED]) == {SHARED: roles[SHARED]}
-    run("check", "--stack", stack.name)  # fails if it finds a problem
+    run("check", "--stack", stack.name)  # the command fails if it finds a problem
     run(*shlex.split(restoring), "--yes")
     assert (iam(aws, names), data_sources(aws)) == (roles, sources)
     stack.state_file.unlink()

@@ -1,4 +1,4 @@
-"""Tests the commands in messages of `components/problems.py`, which correct the settings."""
+"""Tests that the commands in messages of `components/problems.py` correct the settings."""
 
 from pages import examples
 from pages.examples import INDEX_ID, SUBNET_ID

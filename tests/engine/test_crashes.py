@@ -1,7 +1,7 @@
 """Tests docs/operate: the commands repair a stack if the CLI is killed during an IAM call.
 
-Each of a stack's entries waits at a different call when the CLI is killed. A kill between two of these
-calls leads to one of these states, too, because the engine then only reads IAM and writes its own state.
+When the CLI is killed, each of a stack's entries waits before or after IAM executes a call. A kill
+between calls leads to the same states, because the engine then only reads IAM and writes its own state.
 """
 
 import re

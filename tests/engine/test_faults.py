@@ -77,7 +77,7 @@ def repeat_until_all_failed(failing: Proxy, stack: Stack, *command: str) -> list
 
 
 def test_next_command_completes_after_failed_calls(new_stack: NewStack, failing: Proxy, aws: Aws):
-    """A read, a write, and a write that IAM executes each fail once, for one role."""
+    """In each operation, calls for several roles fail once; IAM executes some of these calls."""
     names = [f"{NAME}-{number}" for number in range(3)]
     entries = [*names, "automatic"]
     stack = new_stack(stack_of(entries, **BEFORE))

@@ -155,7 +155,7 @@ def test_manual_changes_except_added_policies_are_corrected(new_stack: NewStack,
 
     run_section(stack, "Correct drift", STACK=stack.name)
     assert {entry: aws.role(entry) for entry in CHANGES} == expected
-    run_section(stack, "Find drift", STACK=stack.name)  # fails if it finds drift
+    run_section(stack, "Find drift", STACK=stack.name)  # the command fails if it finds drift
 
 
 WITHOUT_GAP: Final = [

@@ -1,6 +1,6 @@
 """Tests `components/rules.py`: the state after commands with another account's credentials.
 
-The program rejects the credentials, because the application's ARN contains the account. But a refresh
+The program rejects credentials that are not for the account in the application's ARN. But a refresh
 and a destroy run before the program or without it (`Execute` in
 pkg/resource/deploy/deployment_executor.go in https://github.com/pulumi/pulumi). They drop the role
 from the state, because it does not exist in the other account. `aws:allowedAccountIds` prevents this
@@ -34,7 +34,7 @@ RESULTS: Final[Mapping[tuple[str, str], str]] = {
     ("recorded", "destroy --yes"): KEEPS,
     ("never set", "PULUMI_RUN_PROGRAM=true up --yes --skip-preview"): KEEPS,
     ("never set", "PULUMI_RUN_PROGRAM=true destroy --yes"): KEEPS,  # the preview fails
-    # A destroy checks only `DestroyProgram`, so the refresh of `refresh: always` precedes the program.
+    # A destroy checks only `DestroyProgram`, so the refresh for `refresh: always` precedes the program.
     ("never set", "PULUMI_RUN_PROGRAM=true destroy --yes --skip-preview"): LOSES,
     ("never set", "PULUMI_RUN_PROGRAM=true destroy --yes --skip-preview --refresh=false"): KEEPS,
     ("not recorded", "PULUMI_RUN_PROGRAM=true refresh --yes --skip-preview"): KEEPS,

@@ -375,7 +375,7 @@ def test_only_deploy_roles_can_write_cross_account_state(program: Program):
         assert decided == allowed, role
 
 
-def test_without_state_bucket_deploy_and_preview_allow_only_iam(monkeypatch: pytest.MonkeyPatch):
+def test_deploy_and_preview_roles_allow_only_iam_without_state_bucket(monkeypatch: pytest.MonkeyPatch):
     program = Program(monkeypatch, stateBucket="", kmsKeyArn="")
     for role in (DEPLOY, PREVIEW):
         granted = [each["Action"] for each in program.statements(role)]
@@ -438,7 +438,7 @@ def test_ci_page_lists_every_setting_of_manifest_and_example():
 ARN = f"arn:aws:iam::{ACCOUNT}:"
 KEY = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/"
 SECRET = f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:"
-# For each setting, values in the right format and values in a wrong format.
+# For each setting, values in the right format and values in the wrong format.
 FORMATS: dict[str, tuple[list[str], list[str]]] = {
     "repository": (["o/a.b_c-d", "octo-org@123456/connectors@456789"], ["o", "o/*", "o@1/r", "o/r@1"]),
     "permissionsBoundaryArn": ([f"arn:aws-cn:iam::{ACCOUNT}:policy/a/b/x"], [f"{ARN}policy/*"]),
@@ -553,7 +553,7 @@ PROBLEMS: list[tuple[dict[str, Any], str, str]] = [
 
 
 @pytest.mark.parametrize(("settings", "errors", "texts"), PROBLEMS)
-def test_every_problem_is_reported_and_nothing_created(
+def test_every_problem_is_reported_and_nothing_is_created(
     monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], errors: str, texts: str
 ):
     rejected = Program(monkeypatch, **settings)

@@ -1,4 +1,4 @@
-"""Share the parts of botocore's clients whose creation takes longer than most calls."""
+"""Share the parts of botocore's clients that take longer to create than most calls take."""
 
 from functools import cache, lru_cache
 from typing import Any, Final

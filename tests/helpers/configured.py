@@ -1,4 +1,4 @@
-"""Run programs that declare the roles in a stack's configuration, without an engine."""
+"""Without an engine, run programs that declare the roles in a stack's configuration."""
 
 from collections.abc import Collection, Mapping
 from typing import Any

@@ -90,7 +90,7 @@ def build_wheel(repository: Path, directory: Path) -> Path:
 
 
 def install(package: Path | str, directory: Path, *more: str) -> str:
-    """Install a wheel, a repository, or a requirement without dependencies into a directory's venv/.
+    """Install a wheel, a repository, or a requirement into a directory's venv/, without dependencies.
 
     Pass `more` to pip as additional options, and return pip's output.
     """

@@ -40,7 +40,7 @@ from sandbox.qbusiness import QBusiness, parse
 DATA_SOURCE_ID = "c3d4e5f6-7890-12ab-cdef-333333333333"
 # Create moto's applications and RSA keys only once, because they are slow to create and keep no state.
 _moto = functools.cache(create_backend_app)
-logging.getLogger("werkzeug").setLevel(logging.ERROR)  # its log would repeat the recorded calls
+logging.getLogger("werkzeug").setLevel(logging.ERROR)  # the log would repeat the recorded calls
 kms.generate_private_key = functools.cache(kms.generate_private_key)  # pyright: ignore[reportPrivateImportUsage]
 
 _BUCKET_ACTIONS = {
@@ -219,7 +219,7 @@ def _versions(caller: Caller, secret_id: str) -> dict[str, Any] | None:
 
 
 def _trusts(caller: Caller, asked: Mapping[str, str]) -> bool:
-    """Return whether the role exists and trusts the caller, which moto does not check.
+    """Return whether the role exists and trusts the caller; moto does not check this.
 
     A condition is met if one of its values is the external ID or the caller's ARN, depending on its key.
     """
@@ -250,7 +250,7 @@ def listening() -> Generator[Callable[[], Server]]:
         return server(environ, start_response)
 
     def new_server() -> Server:
-        """Replace the server with the server of a new account without data sources, and return it."""
+        """Replace the server with one for a new account without data sources; return the new server."""
         nonlocal server
         moto_api_backend.reset()
         # Without a seed, 1 in 200 secret ARNs ends with characters that look like part of the name.

@@ -33,7 +33,7 @@ class Samples(NamedTuple):
     mistyped: object
     """A value of a type that the setting does not accept, for `golden/messages.txt`."""
     malformed: str | None = None
-    """Text in a wrong format, for `golden/messages.txt`; None if the setting has no format."""
+    """Text in the wrong format, for `golden/messages.txt`; None if the setting has no format."""
     accepted: Sequence[object] = ()
     """Other valid values."""
     rejected: Sequence[object] = ()

@@ -71,7 +71,7 @@ class Stack:
         self.config_file = self.directory / f"Pulumi.{self.name}.yaml"
         self.directory.mkdir()
         project = (PROJECT / "Pulumi.yaml").read_text()
-        if program is not None:  # removes this project's required keys
+        if program is not None:  # remove this project's required keys
             project = project.partition("config:")[0]
         (self.directory / "Pulumi.yaml").write_text(project)
         (self.directory / "components").symlink_to(PROJECT / "components")
@@ -129,8 +129,8 @@ class Stack:
     def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
         """Start an operation on this stack in the background; the test may kill it.
 
-        The operation starts its own provider and Python, as for a user. The test's output includes the
-        operation's output.
+        The operation starts its own provider and Python, as it does for a user. The test's output
+        includes the operation's output.
         """
         environment = {name: value for name, value in self.environment.items() if name != ATTACHED}
         command = ["pulumi", "--non-interactive", *arguments, "--stack", self.name]

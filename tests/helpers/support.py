@@ -100,7 +100,7 @@ def golden(name: str) -> str:
 
 
 def of_role(document: str, role: str) -> str:
-    """Return an expected role policy with another role, `NAME` or `PATH/NAME`, in its ARNs."""
+    """Return an expected role policy whose ARNs contain the given role, `NAME` or `PATH/NAME`."""
     return document.replace(f":role/{ROLE_NAME}", f":role/{role}")
 
 

@@ -27,7 +27,7 @@ from sandbox.environment import PROJECT
 from tests.helpers.support import TIMEOUT
 
 COLD: Final = {"COLD_PROGRAMS": "1"}
-"""Variables that make programs start as for a user.
+"""Variables that make programs start as they do for a user.
 
 Interrupted operations need them, because a killed language host must not leave a forked process.
 """

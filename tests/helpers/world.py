@@ -120,7 +120,7 @@ class Output(NamedTuple):
         return json.loads(self.out)
 
     def answers(self, state: str) -> list[str]:
-        """Return the first line of each answer from `check` with a given state, without the state."""
+        """Return the first line, after the state, of each answer from `check` that has this state."""
         return re.findall(rf"^{state} +(.*)$", self.out, flags=re.MULTILINE)
 
     def answer(self, question: str) -> str:
@@ -133,14 +133,14 @@ class Output(NamedTuple):
 
     @property
     def rejection(self) -> str:
-        """The only line of standard error; the exit code must be 2, and standard output empty."""
+        """The only line of standard error; the exit code must be 2, with no standard output."""
         assert (self.code, self.out) == (2, "")
         (line,) = self.err.splitlines()
         return line
 
     @property
     def last(self) -> str:
-        """The last line of standard error, like `rejection`, but after other lines, such as notes."""
+        """The last line of standard error, which can follow notes and other lines; see `rejection`."""
         assert (self.code, self.out) == (2, "")
         return self.err.splitlines()[-1]
 
@@ -225,7 +225,7 @@ class World(Maker):
     # The commands.
 
     def run(self, command: str, *options: str) -> Output:
-        """Run a command; check that `roles.actions` lists its calls, and which of them change AWS."""
+        """Run a command; check that `roles.actions` lists its calls and marks those that change AWS."""
         self.server.calls.clear()
         self.server.signed.clear()
         others = {"--organization": OF_ACCOUNTS, "--assume-role": OF_ACCOUNTS[1:]}
@@ -424,7 +424,7 @@ class World(Maker):
         self.put_policy(of_role(_S3_POLICY, ROLE_NAME))
 
     def add_data_source(self, identifier: str = DATA_SOURCE_ID, **more: Any) -> dict[str, Any]:
-        """Add a data source that matches SETTINGS, except for `more`; return it for changes."""
+        """Add a data source that matches SETTINGS, except for `more`; tests can change the result."""
         data_source: dict[str, Any] = {
             "configuration": {"type": "AEM", "secretArn": SECRET_ARN},
             "vpcConfiguration": SETTINGS[f"{PROJECT_NAME}:vpcConfiguration"],

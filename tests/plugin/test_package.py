@@ -37,7 +37,7 @@ FULL: Final[Mapping[str, object]] = {
         "securityGroupIds": VPC["security_group_ids"],
     },
     "roleName": "qbusiness-from-yaml",
-    "permissionsBoundaryArn": "arn:aws:iam::aws:policy/ReadOnlyAccess",  # exists in the sandbox
+    "permissionsBoundaryArn": "arn:aws:iam::aws:policy/ReadOnlyAccess",  # a policy in the sandbox
 }
 """Every input except the bucket inputs, with the values in `samples.FULL`."""
 BUCKET: Final = {
@@ -159,9 +159,7 @@ def test_roles_of_yaml_program_are_deployed_if_inputs_are_valid(
     assert "Traceback" not in failed.text
 
 
-def test_invalid_inputs_of_untyped_program_are_rejected_by_name(
-    new_stack: NewStack, package: Path, aws: Aws
-):
+def test_error_names_each_invalid_input_of_untyped_program(new_stack: NewStack, package: Path, aws: Aws):
     stack = new_stack({"aws:region": REGION}, UNTYPED)
     plugins = {"providers": [{"name": "qbusiness-connector", "path": str(package)}]}
     project = {"name": PROJECT_NAME, "runtime": RUNTIME, "plugins": plugins}

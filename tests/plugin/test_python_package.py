@@ -85,7 +85,7 @@ def build_sdist(directory: Path, **variables: str) -> str:
 
 
 @pytest.mark.slow
-def test_commit_without_release_tag_replaces_release(tmp_path: Path, package: Path):
+def test_build_of_commit_without_release_tag_replaces_release(tmp_path: Path, package: Path):
     repository = tagged_repository(tmp_path)
     later = commit(repository)
     git(repository, "tag", f"v{VERSION}-internal")

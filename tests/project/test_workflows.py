@@ -182,7 +182,7 @@ def test_audit_job_installs_packages_before_login_and_without_pulumi():
 def evaluate(expression: str, **names: Any) -> Any:
     """Return the value of one of the workflows' expressions."""
     text = " ".join(expression.removeprefix("${{").removesuffix("}}").split())
-    # Python's operators have the same meaning.
+    # Python's operators have the same meaning as GitHub's.
     python = re.sub(r"!(?!=)", "not ", text.replace("&&", "and").replace("||", "or"))
     return eval(python, names)  # noqa: S307 an expression of this repository
 
@@ -207,7 +207,7 @@ def running(
 ) -> set[str]:
     """Return the jobs that run, apart from `list`.
 
-    `first` and `production` are outputs of `list`, and `deploy` is the result of `deploy` if it runs.
+    `first` and `production` are outputs of `list`. If the job `deploy` runs, `deploy` is its result.
     """
     stacks = "[]" if first == production == "[]" else '["a stack"]'
     listed = SimpleNamespace(first=first, production=production, stacks=stacks)
@@ -272,7 +272,7 @@ def test_expressions_depend_on_event_and_variables():
         (REGIONS, {"AUDIT_REGIONS": "", "AWS_REGION": "us-west-2"}, "us-west-2"),
     ):
         assert evaluate(expression, vars=SimpleNamespace(**variables), format=str.format) == value
-    # For a pull request, this is the pushed commit, not the merge commit that GitHub creates.
+    # For a pull request, COMMIT is the pushed commit, not the merge commit that GitHub creates.
     assert evaluate(COMMIT, github=of_event("pull_request")) == "head"
     assert evaluate(COMMIT, github=of_event("push")) == "merged"
 
@@ -424,7 +424,7 @@ def test_preview_hides_secret_values_in_new_changed_drifted_and_refreshed_polici
     stack = repository.stack
 
     def preview(key: str) -> str:
-        """Set the secret key and return the report."""
+        """Set the KMS key as a secret; return the report of a preview."""
         stack.run("config", "set", "--secret", "kmsKeyId", key, "--stack", stack.name)
         assert repository.run("preview").returncode == 0
         report = repository.reported()
@@ -523,7 +523,7 @@ def report(directory: Path, script: str, *options: str) -> tuple[subprocess.Comp
     return done, (directory / "report.md").read_text()
 
 
-def test_report_keeps_both_streams_in_code_block_and_exit_code(tmp_path: Path):
+def test_report_shows_both_streams_in_code_block_and_keeps_exit_code(tmp_path: Path):
     (tmp_path / "untrusted.txt").write_text(UNTRUSTED)
     done, text = report(tmp_path, "cat untrusted.txt; echo error >&2; exit 7")
     # The log contains the unchanged output.

@@ -46,7 +46,7 @@ def having(operator: str, value: object) -> dict[str, object]:
 
 
 def answering(**answers: dict[str, Any]) -> Mock:
-    """Return an IAM client with fixed responses that records its calls."""
+    """Return an IAM client that records its calls and returns fixed responses."""
     return Mock(**{f"{name}.return_value": answer for name, answer in answers.items()})
 
 
@@ -385,7 +385,7 @@ def test_environment_provides_unconfigured_region(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     ("state", "desired", "calls"),
     [
-        # Without a description, the state has an empty one. Tests in tests/engine change each value.
+        # A missing description is empty in the state. Tests in tests/engine change each value.
         ({"description": "", "permissionsBoundary": "", "tagsAll": {}}, {}, []),
         (
             {"tagsAll": {"Gone": "x", "Kept": "x", "Team": "x"}},

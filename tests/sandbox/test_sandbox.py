@@ -43,7 +43,7 @@ def kill(sandbox: Sandbox) -> None:
 
 
 def outdate(sandbox: Sandbox) -> None:
-    """Pretend that the server is running from different sources."""
+    """Pretend that the server runs from an earlier version of its sources."""
     state = {**server(sandbox), "sources": "of another version"}
     (sandbox.aws / "server.json").write_text(json.dumps(state))
 
@@ -119,7 +119,7 @@ def test_the_lock_of_a_killed_update_is_removed(environment: dict[str, str], tmp
     locks.mkdir(parents=True)
     ended, zombie = subprocess.Popen(["true"]), subprocess.Popen(["true"])
     ended.wait()
-    os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)  # has ended, but is not reaped
+    os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)  # ended but not yet reaped
     for name, process in (("dead", ended.pid), ("zombie", zombie.pid), ("alive", os.getpid())):
         (locks / f"{name}.json").write_text(json.dumps({"pid": process}))
     stacks = sandbox.state / ".pulumi" / "stacks" / "qbusiness-aem-connector"
