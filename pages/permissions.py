@@ -170,7 +170,7 @@ or don't mention the bucket](#differences-from-awss-pages).
 """
 
 _REVIEW: Final = """\
-Separately review the policies of the secret, the key, and the bucket, and check [who can pass the
+Also review the policies of the secret, the key, and the bucket, and check [who can pass the
 role](troubleshooting.md#not-authorized-to-perform-iampassrole).
 
 ## What the role can do
