@@ -21,7 +21,7 @@ Test environment on {date}: {versions}.
 {rows}
 
 Compare the ratios, because the figures depend on the machine. The hand-written program declares the same
-roles and policies, without a component or validation. Both programs run with Pulumi's mocks, and
+resources as this program, without a component or validation. Both programs run with Pulumi's mocks, and
 valgrind counts their instructions. `audit` and `check` read data sources, each with a secret and a role,
 from a server that responds to each call after {delay} ms. Their figures are the median time of three
 runs, with the range in parentheses, and the peak memory use.

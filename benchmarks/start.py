@@ -87,7 +87,7 @@ def rows() -> list[str]:
     first, each = _instructions(_components)
     first_by_hand, each_by_hand = _instructions(_by_hand)
     return [
-        _row("Start with one role", first, first_by_hand),
+        _row("Startup with one role", first, first_by_hand),
         _row("Each additional role", each, each_by_hand),
     ]
 

@@ -21,10 +21,7 @@ _OTHERS: Final[Mapping[str, Mapping[str, Any]]] = {
     PROTECT: {
         "type": "boolean",
         "default": False,
-        "description": (
-            "Whether Pulumi rejects the deletion of the role, or of all roles in the stack. "
-            "Default: false."
-        ),
+        "description": "Whether Pulumi protects the stack's roles from deletion. Default: false.",
     },
     DATA_SOURCES: {
         "type": "object",
