@@ -404,7 +404,7 @@ def _managed_policies(
 
 
 def _unlisted_inline(belonging: Iterable[_Declaration]) -> Iterator[UnlistedPolicy]:
-    """Yield the policies of RolePolicy resources that a RolePoliciesExclusive does not list."""
+    """Yield the RolePolicy resources' policies that a RolePoliciesExclusive does not list."""
     kept = _kept_names(belonging)
     for resource in _of_type(belonging, _ROLE_POLICY_TYPE):
         name = resource.text("name")
@@ -413,7 +413,7 @@ def _unlisted_inline(belonging: Iterable[_Declaration]) -> Iterator[UnlistedPoli
 
 
 def _unlisted_managed(belonging: Iterable[_Declaration], managed: _Managed) -> Iterator[UnlistedPolicy]:
-    """Yield the policies of attachment resources that a RolePolicyAttachmentsExclusive does not list."""
+    """Yield the attached policies that a RolePolicyAttachmentsExclusive does not list."""
     lists: list[set[str]] = []
     for each in _of_type(belonging, _EXCLUSIVE_ATTACHMENTS_TYPE):
         policies, arns = managed.attached_by(each)
