@@ -42,7 +42,7 @@ def certain_values(conditions: Iterable[Condition], key: str) -> list[tuple[str,
     """Return, for each condition on a key, the values to which the condition certainly restricts it.
 
     A request must meet all the conditions. The result is empty if the key may be absent, and omits
-    conditions that do not certainly restrict the key. Values may be patterns if the operator allows them.
+    conditions that do not certainly restrict the key. With some operators, values can be patterns.
     """
     of_key = [condition for condition in conditions if condition.is_on(key)]
     if not any(condition.requires_key for condition in of_key):

@@ -52,7 +52,7 @@ class Applicable(NamedTuple):
     boundary: Policy | None = None
     """None if the role has no permissions boundary."""
     resource: Policy | None = None
-    """None if the resource's type does not support policies."""
+    """None if no resource policy applies."""
     is_foreign: bool = False
     """Whether another account owns the resource.
 
