@@ -144,7 +144,7 @@ class _Declaration(NamedTuple):
         return [value for value in listed(self.properties.get(name)) if value is not UNKNOWN]
 
     def text(self, name: str) -> str | None:
-        """Return a property if it is a string; otherwise None."""
+        """Return a property if it is a string; otherwise, return None."""
         value = self.properties.get(name)
         return value if isinstance(value, str) else None
 
@@ -379,7 +379,7 @@ def _kept_names(belonging: Iterable[_Declaration]) -> list[list[Any]]:
 def _managed_policies(
     role: _Declaration, belonging: Iterable[_Declaration], managed: _Managed
 ) -> tuple[list[Policy], list[Attachment], list[UndeclaredPolicy]]:
-    """Return the role's managed policies: declared, attached but not declared, and undeclared."""
+    """Return the role's managed policies: those declared, those only attached, and all others."""
     attaching = [declaration for declaration in belonging if declaration.type in _POLICY_PROPERTIES]
     if "managedPolicyArns" in role.set_by_program:
         attaching.insert(0, role)

@@ -185,9 +185,9 @@ def _within_arn(ours: str, value: str, other: str) -> bool:
 
 
 def _excludes(ours: str, value: str, theirs: str, other: str, covers_text: Covers) -> bool:
-    """Return whether a negated operator certainly excludes every string that another one excludes.
+    """Return whether a negated operator certainly excludes every string that a second one excludes.
 
-    The first operator negates `ours` with `value`; the other operator negates `theirs` with `other`.
+    The first operator negates `ours` with `value`; the second operator negates `theirs` with `other`.
     """
     if theirs.startswith("Arn") and not (ours.startswith("Arn") and may_be_arn(other)):
         # IAM does not document how it compares strings that are not ARNs.
