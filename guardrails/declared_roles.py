@@ -144,7 +144,7 @@ class _Declaration(NamedTuple):
         return [value for value in listed(self.properties.get(name)) if value is not UNKNOWN]
 
     def text(self, name: str) -> str | None:
-        """Return a property if it is a string; otherwise None."""
+        """Return a property if it is a string; otherwise, return None."""
         value = self.properties.get(name)
         return value if isinstance(value, str) else None
 
@@ -379,7 +379,7 @@ def _kept_names(belonging: Iterable[_Declaration]) -> list[list[Any]]:
 def _managed_policies(
     role: _Declaration, belonging: Iterable[_Declaration], managed: _Managed
 ) -> tuple[list[Policy], list[Attachment], list[UndeclaredPolicy]]:
-    """Return the role's managed policies: declared, attached but not declared, and undeclared."""
+    """Return the role's managed policies: those declared, those only attached, and all others."""
     attaching = [declaration for declaration in belonging if declaration.type in _POLICY_PROPERTIES]
     if "managedPolicyArns" in role.set_by_program:
         attaching.insert(0, role)
@@ -404,7 +404,7 @@ def _managed_policies(
 
 
 def _unlisted_inline(belonging: Iterable[_Declaration]) -> Iterator[UnlistedPolicy]:
-    """Yield the policies of RolePolicy resources that a RolePoliciesExclusive does not list."""
+    """Yield the RolePolicy resources' policies that a RolePoliciesExclusive does not list."""
     kept = _kept_names(belonging)
     for resource in _of_type(belonging, _ROLE_POLICY_TYPE):
         name = resource.text("name")
@@ -413,7 +413,7 @@ def _unlisted_inline(belonging: Iterable[_Declaration]) -> Iterator[UnlistedPoli
 
 
 def _unlisted_managed(belonging: Iterable[_Declaration], managed: _Managed) -> Iterator[UnlistedPolicy]:
-    """Yield the policies of attachment resources that a RolePolicyAttachmentsExclusive does not list."""
+    """Yield the attached policies that a RolePolicyAttachmentsExclusive does not list."""
     lists: list[set[str]] = []
     for each in _of_type(belonging, _EXCLUSIVE_ATTACHMENTS_TYPE):
         policies, arns = managed.attached_by(each)

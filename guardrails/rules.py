@@ -104,7 +104,7 @@ def readable(role: Role) -> Iterator[Finding]:
 
 
 def trust_account(role: Role) -> Iterator[Finding]:
-    """Find trust policies that allow every account, several accounts, or one other than the role's."""
+    """Find trust policies that are not restricted to the role's account."""
     accounts: set[str] = set()
     for statement in trusting_statements(role.trust.document):
         given = required_values(statement, "aws:SourceAccount")

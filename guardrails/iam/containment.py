@@ -42,7 +42,7 @@ def certain_values(conditions: Iterable[Condition], key: str) -> list[tuple[str,
     """Return, for each condition on a key, the values to which the condition certainly restricts it.
 
     A request must meet all the conditions. The result is empty if the key may be absent, and omits
-    conditions that other values may meet. A value may be a pattern if the operator accepts patterns.
+    conditions that do not certainly restrict the key. With some operators, values can be patterns.
     """
     of_key = [condition for condition in conditions if condition.is_on(key)]
     if not any(condition.requires_key for condition in of_key):
@@ -128,7 +128,7 @@ def _absence(condition: Condition) -> set[bool | None]:
 
 
 def _implies_tag_keys(have: Condition, wanted: Condition) -> bool:
-    """Return whether `have` requires a specific request tag, and `wanted` requires any request tag."""
+    """Return whether `have` requires a specific request tag, and `wanted` requires at least one."""
     return (
         have.key.lower().startswith("aws:requesttag/")
         and have.requires_key
@@ -185,9 +185,9 @@ def _within_arn(ours: str, value: str, other: str) -> bool:
 
 
 def _excludes(ours: str, value: str, theirs: str, other: str, covers_text: Covers) -> bool:
-    """Return whether a negated operator certainly excludes every string that another one excludes.
+    """Return whether a negated operator certainly excludes every string that a second one excludes.
 
-    The first operator negates `ours` with `value`; the other operator negates `theirs` with `other`.
+    The first operator negates `ours` with `value`; the second operator negates `theirs` with `other`.
     """
     if theirs.startswith("Arn") and not (ours.startswith("Arn") and may_be_arn(other)):
         # IAM does not document how it compares strings that are not ARNs.

@@ -52,7 +52,7 @@ class Applicable(NamedTuple):
     boundary: Policy | None = None
     """None if the role has no permissions boundary."""
     resource: Policy | None = None
-    """None if the resource's type has no policies."""
+    """None if no resource policy applies."""
     is_foreign: bool = False
     """Whether another account owns the resource.
 
@@ -228,7 +228,7 @@ def _all(*results: _Result) -> _Result:
 
 
 def _any(*results: _Result) -> _Result:
-    """Return whether any result is yes; if not, keep the causes of unknown results and the last one."""
+    """Return whether any result is yes; if not, keep the causes of the unknown and last results."""
     truth = some(result.truth for result in results)
     if truth is Truth.YES:
         return _YES

@@ -72,7 +72,7 @@ class Document(NamedTuple):
 
     statements: tuple[Statement, ...] = ()
     size: int = 0
-    """The number of characters without whitespace, as IAM counts them."""
+    """The number of characters, excluding whitespace, as IAM counts them."""
     known: bool = True
     """False if the document, or any of its statements, is missing because of unknown values."""
     problem: str | None = None

@@ -87,7 +87,7 @@ class Grantee(Enum):
 
 
 def grantees(statement: Statement, principal: Principal) -> set[Grantee | None]:
-    """Return the kinds of principals in a resource policy's statement that include a role.
+    """Return the kinds of principals through which a resource policy's statement includes a role.
 
     NotPrincipal counts as EVERYBODY, even if it lists the role; `applies` considers its values. None
     stands for principals that do not include the role.

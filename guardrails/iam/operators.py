@@ -98,9 +98,9 @@ def _compare_parsed(
 
 
 def _date(text: str) -> datetime:
-    """Parse a date, or a number of seconds since 1970 that has at least nine digits.
+    """Parse a date, or seconds since 1970 (a number with at least nine digits).
 
-    Raise ValueError for other text, and OverflowError, OSError, or ValueError for too large a number.
+    Raise ValueError for other text, and OverflowError, OSError, or ValueError for numbers out of range.
     """
     if re.fullmatch(r"\d{9,}(?:\.\d+)?", text, re.ASCII):
         return datetime.fromtimestamp(float(text), UTC)

@@ -37,7 +37,7 @@ class Patterns(NamedTuple):
 
     values: tuple[str, ...] = ()
     negated: bool = False
-    """Whether the element matches all strings except these values, like NotAction."""
+    """Whether the element, like NotAction, matches all strings except these values."""
     ignore_case: bool = False
     """True for actions."""
 
