@@ -104,7 +104,7 @@ OPTIONS: Final[Mapping[str, PolicyOption]] = {
         },
     ),
 }
-"""The options by field of `Options`. The fields for the bucket, ingest scope, and deletion have other types."""
+"""The options by field of `Options`, except the fields for the bucket, ingest scope, and deletion."""
 _LONG_BUCKET_NAME: Final = f"{'long.bucket-name.' * 3}twelve-chars"
 
 
