@@ -1,10 +1,10 @@
 """Read roles from a stack's configuration.
 
 The keys are `aws:region`, `protect`, `dataSources`, and the other settings' names in camel case. Without
-`dataSources`, a stack has one role. With it, each entry has the settings of one role; settings at the
-top level apply to all entries, or are defaults for entries that leave them out. This project's
-`Pulumi.yaml` declares the required keys and the YAML types of the project's keys. The engine enforces
-both: https://www.pulumi.com/docs/iac/concepts/config/
+`dataSources`, a stack has one role. With `dataSources`, each entry has the settings of one role;
+settings at the top level apply to all entries, or are defaults for entries that leave them out. This
+project's `Pulumi.yaml` declares the required keys and the YAML types of the project's keys. The engine
+enforces both: https://www.pulumi.com/docs/iac/concepts/config/
 """
 
 import json

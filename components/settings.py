@@ -108,7 +108,7 @@ class Tags:
     """The kind of setting whose value is an object that maps strings to strings."""
 
     blank: Mapping[str, object] = {}
-    expected = "an object of strings"
+    expected = "an object whose values are strings"
 
     def read(self, given: object, place: Place, problems: Problems) -> Mapping[str, object] | None:
         """Return the tags, even invalid ones; None if the value is not an object."""
