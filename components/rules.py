@@ -220,7 +220,7 @@ RULES: Final = (
 
 
 def check_role(role: Role, problems: Problems) -> Role:
-    """Return the role with all values read and with its warnings; add its problems to `problems`."""
+    """Return the role with its parsed values and its warnings; add its problems to `problems`."""
     own = Problems()
     needs = role.connector.needs
     values = {
