@@ -3,9 +3,9 @@
 With the argument `sandbox`, the script installs the packages for `make up` and builds the engine at the
 same time. With `roles`, it installs the packages for `qbusiness-roles` and for CI, and requires the
 hashes in requirements-locked.txt. With `development`, it installs all packages in requirements-dev.txt.
-With each argument, it also creates `venv/bin/qbusiness-roles`.
+With any of these arguments, it also creates `venv/bin/qbusiness-roles`.
 
-If uv is on PATH, it installs the packages, because it is several times as fast as pip. uv's settings
+If uv is on PATH, uv installs the packages, because it is several times as fast as pip. uv's settings
 apply, such as a company's package index. If uv is not on PATH or fails, pip installs the packages with
 pip's settings.
 """

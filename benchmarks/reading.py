@@ -39,7 +39,7 @@ _ROUNDS: Final = 3
 _MOST_MEMORY: Final = 300
 """The maximum memory use in MB; if a command uses more, the benchmark fails."""
 _KEY: Final = "ACCOUNT"
-"""The prefix of access keys from AssumeRole, which end with the account's ID."""
+"""The prefix of access keys from AssumeRole; the rest of each key is the account's ID."""
 _TRUST: Final = golden("trust-policy")
 _POLICY: Final = golden("minimal-role-policy")
 _PYTHON: Final = str(PROJECT / "venv" / "bin" / "python")
@@ -202,10 +202,10 @@ def _allowed(call: dict[str, str]) -> str:
 def _served(number: int) -> Generator[tuple[str, Counter[str]]]:
     """Serve accounts on a loopback address, each account with this number of data sources.
 
-    Yield the server's address and a counter of the calls that it receives, by name.
+    Yield the server's address and a counter of the received calls by name.
     """
     _Handler.calls, _Handler.data_sources = Counter(), number
-    ThreadingHTTPServer.request_queue_size = 128  # the commands open fewer connections
+    ThreadingHTTPServer.request_queue_size = 128  # the commands open fewer connections than this
     with serving(_Handler) as address:
         yield address, _Handler.calls
 

@@ -79,11 +79,11 @@ def _by_hand(number: int) -> str:
 
 
 def rows() -> list[str]:
-    """Measure the component and hand-written resources; return their rows in the benchmarks table.
+    """Measure the component and hand-written resources; return two rows for the benchmarks table.
 
     valgrind counts instructions instead of measuring time, so each measurement runs only once.
     """
-    _count(_components(1))  # a first run also compiles the modules
+    _count(_components(1))  # the first run also compiles the modules
     first, each = _instructions(_components)
     first_by_hand, each_by_hand = _instructions(_by_hand)
     return [

@@ -1,10 +1,10 @@
 """Read roles from a stack's configuration.
 
 The keys are `aws:region`, `protect`, `dataSources`, and the other settings' names in camel case. Without
-`dataSources`, a stack has one role. With it, each entry has the settings of one role; settings at the
-top level apply to all entries, or are defaults for entries that leave them out. This project's
-`Pulumi.yaml` declares the required keys and the YAML types of the project's keys. The engine enforces
-both: https://www.pulumi.com/docs/iac/concepts/config/
+`dataSources`, a stack has one role. With `dataSources`, each entry has the settings of one role;
+settings at the top level apply to all entries, or are defaults for entries that leave them out. This
+project's `Pulumi.yaml` declares the required keys and the YAML types of the project's keys. The engine
+enforces both: https://www.pulumi.com/docs/iac/concepts/config/
 """
 
 import json
@@ -28,8 +28,8 @@ PROTECT: Final = "protect"  # this key protects the stack's roles, or an entry's
 ALLOWED_ACCOUNTS: Final = "aws:allowedAccountIds"
 DEFAULT_TAGS: Final = "aws:defaultTags"
 MAXIMUM_ENTRIES: Final = 100
-# The configuration's maximum size in bytes. The engine passes it in one environment variable, which
-# Linux limits to 128 KiB (MAX_ARG_STRLEN).
+# The configuration's maximum size in bytes. The engine passes the configuration in one environment
+# variable, which Linux limits to 128 KiB (MAX_ARG_STRLEN).
 MAXIMUM_SIZE: Final = 100 * 1024
 
 
@@ -46,8 +46,8 @@ def size_in_bytes(config: Mapping[str, str]) -> int:
 def read_key(key: str, blank: object = None, setting: str = "") -> Value:
     """Read a key with its namespace.
 
-    `blank` is the key's default in `Pulumi.yaml`, which means not set. If `blank` is a string, the value
-    is text. Otherwise, the value is parsed, because the engine passes it as JSON; text that Python
+    `blank`, the key's default in `Pulumi.yaml`, means not set. If `blank` is a string, the value is
+    text. Otherwise, the value is parsed, because the engine passes it as JSON; text that Python
     cannot parse, for example because it has too many levels, is returned unchanged.
     """
     namespace, _, name = key.partition(":")

@@ -257,13 +257,13 @@ class ConnectorRole(pulumi.ComponentResource):
             return location.apply(lambda found: complete(found, {}, {}), run_with_unknowns=True)
         # `apply` receives only the values, but messages must hide secret values.
         are_secret = {name: pulumi.Output.from_input(it).is_secret() for name, it in outputs.items()}
-        # If one setting is secret, `Output.all` would make both policies secret. Remove the mark here;
+        # If one setting is secret, `Output.all` makes both policies secret. Remove the mark here;
         # `_document` marks only the policies that depend on a secret setting.
         known = pulumi.Output.unsecret(pulumi.Output.all(location, outputs, are_secret))
         return known.apply(lambda found: complete(*found), run_with_unknowns=True)
 
 
-# The location of each provider, which is looked up only once. The default provider's key is the stack.
+# Each provider's location, which is looked up only once. The default provider's key is the stack.
 _LOCATIONS: Final[WeakKeyDictionary[pulumi.Resource, pulumi.Output[Location]]] = WeakKeyDictionary()
 
 

@@ -41,7 +41,7 @@ class Format(NamedTuple):
     """The format of text, the most common kind of value in a setting."""
 
     name: str
-    pattern: str  # for the entire text; the named groups are fields of Text
+    pattern: str  # matches the entire text; the named groups are fields of Text
     expected: str
     placeholder: str = ""  # the command that sets the value contains this text, which is never valid
     choices: Collection[str] = ()  # all valid values, if they can be listed

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 import pulumi
 
 HIDDEN: Final = "[secret]"  # the text that replaces a secret value, or a value derived from one
-_MAXIMUM_SHOWN: Final = 120  # characters of a value
+_MAXIMUM_SHOWN: Final = 120  # the maximum number of a value's characters in a message
 
 
 def camel_case(name: str) -> str:
@@ -59,7 +59,7 @@ def stack_name() -> str:
 
 
 class Source(Enum):
-    """The source of a value, which determines the spelling of the settings' names."""
+    """A value's source, which determines the spelling of the settings' names."""
 
     PYTHON = "a program's arguments"
     PACKAGE = "a package's inputs"
@@ -101,9 +101,9 @@ class Place(NamedTuple):
         return HIDDEN if self.is_secret else text
 
     def fix(self, verb: str = "", value: str = "") -> str:
-        """Return the command that sets or removes (`rm`) a value at the top level of a stack.
+        """Return the command that sets or removes (`rm`) a stack's top-level value; "" outside a stack.
 
-        For an entry, or without a verb, return an instruction to edit the file; outside a stack, "".
+        For an entry, or without a verb, return an instruction to edit the stack's file.
         """
         if self.source is not Source.STACK:
             return ""

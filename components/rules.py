@@ -158,7 +158,7 @@ def check_role_name(role: Role, problems: Problems) -> None:
     place = value.place
     if name and not any(word in name for word in formats.LISTED_NAMES):
         problems.warnings.append(
-            f"{place.name}: the Amazon Q Business console lists only roles whose name contains "
+            f"{place.name}: the Amazon Q Business console lists only roles whose names contain "
             f"{' or '.join(formats.LISTED_NAMES)}, so it does not list {place.show(name)}"
         )
     if not value.is_set and not formats.COMPONENT_NAME.parse(role.name):
@@ -220,7 +220,7 @@ RULES: Final = (
 
 
 def check_role(role: Role, problems: Problems) -> Role:
-    """Return the role with all values read and with its warnings; add its problems to `problems`."""
+    """Return the role with its parsed values and its warnings; add its problems to `problems`."""
     own = Problems()
     needs = role.connector.needs
     values = {

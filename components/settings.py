@@ -37,9 +37,9 @@ def has_unknown(value: object) -> bool:
     return is_unknown(value) or any(map(has_unknown, entries))
 
 
-# A kind's `blank` value is the default in `Pulumi.yaml`, which means not set. `read` returns a value as
-# rules and policies use it, or rejects it and returns None. In an object or a list, `read` rejects
-# invalid entries, skips unknown entries, and returns the other entries.
+# A kind's `blank` value, the default in `Pulumi.yaml`, means not set. `read` returns a value as rules
+# and policies use it, or rejects it and returns None. In a list, `read` rejects invalid entries, skips
+# unknown entries, and returns the other entries.
 
 
 class Flag:
@@ -108,7 +108,7 @@ class Tags:
     """The kind of setting whose value is an object that maps strings to strings."""
 
     blank: Mapping[str, object] = {}
-    expected = "an object of strings"
+    expected = "an object whose values are strings"
 
     def read(self, given: object, place: Place, problems: Problems) -> Mapping[str, object] | None:
         """Return the tags, even invalid ones; None if the value is not an object."""
@@ -234,7 +234,7 @@ class Value(NamedTuple):
 class Role:
     """One role's settings, as far as they are known."""
 
-    name: str  # of the component that declares the role
+    name: str  # the name of the component that declares the role
     values: Mapping[str, Value]  # all settings, in the order of SETTINGS
     caller: Location = NOWHERE  # the location of the provider's credentials, as far as it is known
     protect: bool = False  # whether Pulumi protects the role from deletion
@@ -277,7 +277,7 @@ class Role:
 
     @property
     def shown(self) -> Location:
-        """The location for messages: HIDDEN if a setting that may determine it is secret."""
+        """The location for messages; every part is HIDDEN if one of TRUST_POLICY_SETTINGS is secret."""
         is_secret = self.are_secret(TRUST_POLICY_SETTINGS)
         return Location(HIDDEN, HIDDEN, HIDDEN) if is_secret else self.location
 

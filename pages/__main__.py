@@ -50,9 +50,9 @@ PAGES: Final[Mapping[Path, Callable[[], str]]] = {
 
 def main() -> None:
     """Run `python -m pages`."""
-    parser = argparse.ArgumentParser(prog="python -m pages", description="Write every generated page.")
+    parser = argparse.ArgumentParser(prog="python -m pages", description="Write every generated file.")
     commands = parser.add_subparsers(dest="command")
-    statements = commands.add_parser("permissions", help="print the statements of one connector")
+    statements = commands.add_parser("permissions", help="print the permissions of one connector's role")
     statements.add_argument("--connector", metavar="NAME", choices=CONNECTORS, default=DEFAULT)
     options = parser.parse_args()
     if options.command:

@@ -28,7 +28,7 @@ def page() -> str:
 
 
 def actions() -> str:
-    """Return the text of actions.json: the policy's actions, by service, and the actions of CI's audit role."""
+    """Return the text of actions.json: the policy's actions by service, and those of `audit` and `check`."""
     every = {action for statement in _statements() for action in statement["Action"]}
     grouped = groupby(sorted(every), key=lambda action: action.partition(":")[0])
     auditing = sorted({*ACTIONS["audit"], *ACTIONS["check"]})

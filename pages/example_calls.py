@@ -104,7 +104,7 @@ OPTIONS: Final[Mapping[str, PolicyOption]] = {
         },
     ),
 }
-"""The options by field of `Options`. The fields for the bucket, ingest scope, and deletion have other types."""
+"""The options by field of `Options`, except the fields for the bucket, ingest scope, and deletion."""
 _LONG_BUCKET_NAME: Final = f"{'long.bucket-name.' * 3}twelve-chars"
 
 
@@ -443,7 +443,7 @@ def _other_requests(request: Request, options: Options) -> Iterator[tuple[str, R
 
 def _other_contexts(request: Request) -> Iterator[tuple[str, Request]]:
     for key in request.context:
-        # The policy checks a new network interface's tags in ec2:CreateNetworkInterface.
+        # The policy checks a new network interface's tags for ec2:CreateNetworkInterface instead.
         if request.action == "ec2:CreateTags" and key != "ec2:CreateAction":
             continue
         for value in _OTHER_VALUES[key]:

@@ -9,13 +9,13 @@ _WIDTH: Final = 116
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table, one line per row."""
+    """Return a table with one line per row."""
     header, *lines = (f"| {' | '.join(cells)} |\n" for cells in (columns, *rows))
     return "".join([header, f"|{'---|' * len(columns)}\n", *lines])
 
 
 def bullets(items: Iterable[str]) -> str:
-    """Return a list, one line per item."""
+    """Return a list with one line per item."""
     return "".join(f"- {item}\n" for item in items)
 
 

@@ -10,7 +10,7 @@ import settings
 caller = aws.get_caller_identity()
 partition = caller.arn.split(":")[1]
 given = settings.read(partition, caller.account_id)
-# Compute the policies before anything is created; IAM would reject a long policy only during the update.
+# Compute the policies before anything is created; IAM checks their sizes only during the update.
 planned = {each.name: policies.permissions(given, each) for each in given.environments}
 boundaries = {each.name: policies.boundary(each) for each in given.environments if each.reads}
 

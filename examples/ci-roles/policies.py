@@ -115,7 +115,7 @@ def permissions(settings: Settings, environment: Environment) -> Mapping[str, Pe
         state = _state(settings, environment.name, write=write)
         return Permissions([*statements([environment.roles]), *state], _split(statements, environment))
 
-    # `audit` reads all roles.
+    # `audit` must be able to read any role.
     audit = [
         *_state(settings, environment.name, write=False),
         _allow("AuditAndCheck", ACTIONS["auditAndCheck"], ["*"]),
@@ -221,7 +221,7 @@ def _secret_arns(name: str, partition: str, account: str) -> list[str]:
 
 
 def _without_path(roles: Sequence[str]) -> list[str]:
-    """Return the ARNs of an environment's roles without a path; IAM checks these ARNs for missing roles.
+    """Return an environment's role ARNs without their paths; IAM checks these ARNs for missing roles.
 
     Without these ARNs, IAM would return AccessDenied instead of NoSuchEntity for a deleted role, and CI
     could not recreate it. This is inferred from error messages, which refer to the role as `role NAME`.

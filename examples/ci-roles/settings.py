@@ -63,8 +63,8 @@ LISTS: Final[Mapping[str, Format]] = {
         rf"arn:[\w-]+:iam::\d{{12}}:role/(?:{_PART}/)*{_PART}",
         "arn:PARTITION:iam::ACCOUNT:role/PATH/NAME in this account, without wildcards",
     ),
-    # These lists limit the access of an environment's roles. Each value begins with part of a name, so
-    # that no value matches all resources.
+    # These lists limit the access of an environment's roles. Each value contains part of a name or an
+    # ID, so no value matches all resources.
     "secrets": Format(
         r"(?:arn:[\w-]+:secretsmanager:[a-z0-9-]+:\d{12}:secret:)?[\w/+=.@-]+[\w/+=.@*?-]*",
         "the names of secrets in this account, patterns such as qbusiness/prod/*, or the ARNs of "
@@ -90,7 +90,7 @@ class Environment(NamedTuple):
     other_roles: Sequence[str]
     """The ARNs of the environment's connector roles with other paths."""
     reads: Mapping[str, Sequence[str]]
-    """The resources that the environment's own boundary allows, by setting; empty without a boundary."""
+    """The resources, by setting, for the environment's own boundary; empty without such a boundary."""
     boundary: str
     """The ARN of the roles' permissions boundary; empty if they have no boundary."""
 
@@ -103,9 +103,9 @@ class Settings(NamedTuple):
     create_oidc_provider: bool
     project: str
     bucket_arn: str
-    """Empty if the state is not in S3."""
+    """The ARN of the state's bucket; empty if the state is not in S3."""
     key_arn: str
-    """Empty if no AWS KMS key encrypts the state's secrets."""
+    """The ARN of the AWS KMS key that encrypts the state's secrets; empty if there is none."""
 
 
 class _Problems:
