@@ -108,7 +108,7 @@ def bucket_accounts(role: Role, bucket: str) -> list[str]:
 def read_requirements(account: Account, source: DataSource) -> Requirements:
     """Read a data source, and return its requirements.
 
-    Raises InputError with all findings that prevent an import, and errors of GetDataSource.
+    Raises errors of GetDataSource, and InputError with all findings that prevent an import.
     """
     details = account.data_source(source)
     uses, role_arn = find_uses(details), str(details.get("roleArn") or "")

@@ -229,10 +229,10 @@ def _unknown(view: View, policy: Policy, blocked: Sequence[_Block], titles: Sequ
     keys = [*dict.fromkeys(key for _, cause in blocked for key in cause.keys)]
     parts = dict.fromkeys(each for _, cause in blocked for each in (*cause.keys, *cause.unclear))
     named = _statements(blocked)
-    place = f", in {named}" if named else ""
+    cause = " and ".join(parts) + (f" in {named}" if named else "")
     options = " ".join(f"--context {quote(f'{key}=VALUE')}" for key in keys)
     return cannot_tell(
-        f"{_cannot(view, titles, 'might not')}: {name_of(policy)} depends on {', '.join(parts)}{place}",
+        f"{_cannot(view, titles, 'might not')}: {name_of(policy)} depends on {cause}",
         f"repeat the check with {options}, or start a sync" if options else "start a sync",
     )
 
@@ -256,9 +256,9 @@ def _lacking(view: View, policy: Policy, blocked: Sequence[_Block], titles: Sequ
         if UNIQUE_ID.fullmatch(name.removeprefix("AWS:"))
     ]
     names = ", ".join(dict.fromkeys(deleted))
-    details = [f"it lists IDs of deleted principals, not of recreated ones: {names}"] if names else []
+    text = f"the policy lists IDs of deleted principals (recreated principals have new IDs): {names}"
     found = remedy_for(view, policy, [decision for decision, _ in blocked])
-    return problem(f"{_cannot(view, titles)}: {_lacks(policy)}", found, *details)
+    return problem(f"{_cannot(view, titles)}: {_lacks(policy)}", found, *([text] if names else []))
 
 
 def _lacks(policy: Policy) -> str:
@@ -271,7 +271,7 @@ def disputed(view: View) -> Findings:
     found = [each for each in view.decisions if each.lacks_allow and view.is_disputed(each)]
     if found:
         policy, titles = found[0].causes[0].policy, [*map(_title, found)]
-        text = f"{_lacks(policy)}, but AWS's pages differ on this"
+        text = f"{_lacks(policy)}, but only some AWS pages require it"
         text = f"{_cannot(view, titles, 'might not')}: {text}"
         yield cannot_tell(text, "start a sync", *titles[1:], view.evidence.text)._replace(
             question=policy.kind
@@ -328,7 +328,7 @@ def simulation(view: View) -> Findings:
 
 
 def excess(view: View) -> Findings:
-    """Check whether the role's policies allow more than it needs; yield one finding for each policy."""
+    """Check whether the role's policies allow excess access; yield at most one finding per policy."""
     if not isinstance(view.role, Role):
         return
     found = defaultdict[str, list[Verdict]](list)
