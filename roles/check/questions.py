@@ -373,7 +373,7 @@ def verdicts(role: Role, needed: Iterable[Statement]) -> list[Verdict]:
 
 
 def data_sources(view: View) -> Findings:
-    """Check whether each data source that uses the role is active, and whether its last sync worked."""
+    """Check whether data sources that use the role are active, and whether their last syncs worked."""
     if isinstance(view.everyone, Finding):
         yield view.everyone
         return
@@ -394,7 +394,7 @@ def data_sources(view: View) -> Findings:
 def _status(view: View, source: Source) -> Findings:
     name, subject = source.data_source.name, source.data_source.id
     if source.fault and isinstance(source.uses, Uses):
-        yield note(f"{source.fault}: checked the requests that the role policy allows")
+        yield note(f"{source.fault}: requests that the role policy allows were checked")
     status, error = source.details["status"], source.details.get("error", {}).get("errorMessage", "")
     if status not in (*_ACTIVE, *_STATUSES):
         yield unread(unknown_status("qbusiness:GetDataSource", status))._replace(subject=subject)
@@ -416,7 +416,7 @@ def unused(view: View) -> Findings:
         return
     name, readable = Arn.of(view.role_arn).name, all(each.details for each in everyone)
     which = "no data source" if readable else "no data source that could be read"
-    yield note(f"{which} uses {name}: checked the requests that its policy allows")
+    yield note(f"{which} uses {name}: requests that its policy allows were checked")
     for source in everyone:
         if source.role_arn not in declared.siblings and may_fit(declared, source):
             other = view_of_data_source(view.account, everyone, source, view.stated)

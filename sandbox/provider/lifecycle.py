@@ -84,7 +84,7 @@ class Resource(ABC):
     def create(self, iam: Any, desired: Properties, /) -> str:
         """Create the resource and return its ID."""
 
-    def update(  # noqa: B027 a resource without this method is replaced
+    def update(  # noqa: B027 a resource without its own update method is replaced
         self, iam: Any, identifier: str, actual: Properties, desired: Properties, /
     ) -> None:
         """Change the resource from its recorded state to the desired state."""
