@@ -41,7 +41,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--restore",
         metavar="FILE",
         type=Path,
-        help="restore the roles to their state before the import, from the file adopted-STACK.json",
+        help="restore overwritten policies and data sources' earlier roles, from adopted-STACK.json",
     )
     parser.add_argument(
         "--application",

@@ -126,11 +126,11 @@ def plan_new_role(entry: Entry, because: str) -> Entry:
 
 
 def serves_others(account: Account, entry: Entry, users: Users) -> str:
-    """Return, as text, the role's uses other than by the data source's connector; empty if none.
+    """Return the role's other uses, as text; empty if only the data source's connector uses the role.
 
     An import would end these uses. Another application that exists counts even if its data sources use
     other roles now, because they may get this role back. The principal `*` in a trust policy does not
-    count, because it does not identify a particular user, so an import removes it.
+    count, because it does not identify a particular user. An import removes it.
     """
     reasons: list[str] = []
     used = users.get(entry.role.arn, {})
@@ -221,7 +221,7 @@ def names(
 
 
 def _make_valid(text: str) -> str:
-    """Return an entry name that resembles a display name; it can be longer than a valid name."""
+    """Return an entry name that resembles a display name; the entry name can be too long."""
     name = re.sub("[^a-z0-9]+", "-", text.lower()).strip("-")
     if not name or not name[0].isalpha():
         name = f"source-{name}"

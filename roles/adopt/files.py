@@ -191,7 +191,7 @@ def snapshot(stack: str, account: Account, entries: Mapping[str, Entry]) -> dict
     """Return the current roles and data sources, and the documents that the update will write."""
     application = Arn.of(next(iter(entries.values())).requirements.needs.application_arn)
     roles: dict[str, Any] = {}
-    # The entry that imports a shared role comes last, to overwrite the entries that replace this role.
+    # The entry that imports a shared role comes last, so that the role's `written` documents are kept.
     for entry in sorted(entries.values(), key=lambda each: not each.replaced):
         role, written = entry.current, documents_in(entry.requirements.policies())
         roles[role.arn] = {

@@ -30,7 +30,7 @@ def find_owners(roles: Sequence[Role], stack: str, project: str, notes: Notes) -
     """Return a phrase such as `stack dev owns the role` for each role that has an owner, by ARN.
 
     OWN is the phrase for the stack itself. Read at most _STACKS stacks in the backend, the most recently
-    updated first. Warn if there are more stacks, and about stacks that cannot be read.
+    updated first. Warn if there are more stacks, or if stacks cannot be read.
     """
     owners = {
         role.arn: "according to a tag, the CloudFormation stack "

@@ -62,7 +62,7 @@ class Requirements(NamedTuple):
         return Policies(trust_policy, role_policy, self.needs.secrets[1:])
 
     def with_values_of_role(self, names: Collection[str]) -> "tuple[Requirements, list[str]]":
-        """Return the requirements with values from the role's policies in `names`, and warnings.
+        """Return the requirements with values from the role's policies (`names`), and warnings.
 
         Only an import may use these values, because it keeps the access that the role already has.
         """
@@ -108,7 +108,7 @@ def bucket_accounts(role: Role, bucket: str) -> list[str]:
 def read_requirements(account: Account, source: DataSource) -> Requirements:
     """Read a data source, and return its requirements.
 
-    Raises InputError with all findings that prevent an import, and errors of GetDataSource.
+    Raises errors of GetDataSource, and InputError with all findings that prevent an import.
     """
     details = account.data_source(source)
     uses, role_arn = find_uses(details), str(details.get("roleArn") or "")

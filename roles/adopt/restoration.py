@@ -1,4 +1,4 @@
-"""Plan to restore the documents that the update after an import overwrote, and data sources' roles.
+"""Plan to restore data sources' roles, and the documents that the update after an import overwrote.
 
 Each current document is compared with the one before the import and with those that updates wrote. If it
 matches none of them, somebody else has changed it, so by default, the plan keeps the role as it is.
@@ -61,7 +61,7 @@ def plan(options: argparse.Namespace, output: Output) -> Plan:
         roles = [(Role(**each["role"]), each) for each in roles if each["role"]["arn"] in arns]
     except (KeyError, TypeError):
         raise InputError(
-            f"{options.restore} is not a file that `adopt` wrote, or does not contain a data source of "
+            f"{options.restore} is not a file that `adopt` wrote, or does not contain all IDs in "
             "--data-source: pass adopted-STACK.json and IDs that it contains"
         ) from None
     account = Account(saved["region"], output)
@@ -93,7 +93,7 @@ def plan(options: argparse.Namespace, output: Output) -> Plan:
 
 
 def _read_stack(stack: str, output: Output) -> Stack:
-    """Return the stack's state; empty if it cannot be read, because `adopt` also saved the documents."""
+    """Return the stack's state; if it is unreadable, return an empty one: the file has the documents."""
     try:
         return read_stack(stack, show_secrets=True)
     except InputError as error:

@@ -23,8 +23,8 @@ Users = Mapping[str, Mapping[str, str]]
 def select(found: Sequence[DataSource], options: argparse.Namespace, output: Output) -> list[DataSource]:
     """Return the application's data sources that the options select; by default, all of them.
 
-    Raises InputError for unknown IDs in options, and if no data source is selected. An unknown ID in a
-    file causes only a note, because the data source may have been deleted.
+    Raises InputError if an ID in an option is unknown, or if no data source is selected. An unknown ID
+    in a file causes only a note, because the data source may have been deleted.
     """
     listed = [f"  {each.label} ({each.type}, {each.status})" for each in found]
     existing = {each.id for each in found}
@@ -72,8 +72,7 @@ def find_users(account: Account, sources: Sequence[DataSource], output: Output) 
             continue  # the Region has no application
         except (BotoCoreError, ClientError) as error:
             output.warn(
-                f"data sources in {region} may use the roles, but they could not be read: "
-                f"{reason(error)}"
+                f"cannot tell whether data sources in {region} use any of the roles: {reason(error)}"
             )
             continue
         read = partial(read_source, there, raises=THROTTLED)

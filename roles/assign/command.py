@@ -170,7 +170,7 @@ def _pairs(
                 f"{', '.join(each.data_source.label for each in entry.sources) or 'none'})"
             )
         if counts[identifier] > 1:
-            raise InputError(f"data source {identifier} is in two pairs: choose one entry for it")
+            raise InputError(f"data source {identifier} is in several pairs: choose one entry for it")
         source = found[identifier]
         if isinstance(source.uses, Finding):
             raise InputError(f"data source {identifier} cannot be read: {source.uses.text}")
@@ -187,9 +187,9 @@ def _lines(entry: _Entry, source: Source, found: Sequence[Finding], users: str) 
     role, declared = source.role_arn, entry.declared
     yield Line(f"{declared.name}: {source.data_source.label} gets {declared.role_arn}", 2)
     old, new = (find_role(entry.account, arn) for arn in (role, declared.role_arn))
-    missing = f"{role} does not exist" if role else "it has no role now"
+    missing, it = (f"{role} does not exist", "it") if role else ("it has no role now", "one")
     kept = f"in place of {role}, which does not change; in the application, {users} will use it"
-    yield Line(f"  {f'{missing}, so `--undo` cannot restore one' if old is None else kept}", 4)
+    yield Line(f"  {f'{missing}, so `--undo` cannot restore {it}' if old is None else kept}", 4)
     if source.fault:
         yield Line(f"  {source.fault}, so its requests are unknown", 4)
     for each in found:

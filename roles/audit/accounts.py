@@ -57,7 +57,7 @@ def open_accounts(
     """Return the selected accounts by ID, in the form that `survey` requires.
 
     `own` is the credentials' account in each Region; it needs no role. Raises InputError if the options
-    contradict each other or specify no role for other accounts, and errors of ListAccounts.
+    contradict each other or specify no role for other accounts. Also raises errors of ListAccounts.
     """
     caller = own[0].caller()
     if not (options.account or options.organization):
@@ -80,7 +80,7 @@ def open_accounts(
         role_arn = f"arn:{own[0].partition}:iam::{account_id}:role/{options.assume_role}"
         assumed = attempt(partial(asking.get, "sts:AssumeRole", role_arn, options.external_id))
         if isinstance(assumed, Finding):
-            external_id = "with this" if options.external_id else "without an"
+            external_id = "with the given" if options.external_id else "without an"
             return (
                 f"{role_arn} cannot be assumed ({assumed.text}): the role must exist, its trust policy "
                 f"must allow {caller['Arn']} to call sts:AssumeRole {external_id} external ID, and the "

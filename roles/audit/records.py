@@ -64,7 +64,7 @@ class Record(NamedTuple):
     policy: str = ""
     """The name or ARN of the policy that causes the finding; empty if no policy does."""
     syncs: tuple[str, ...] = ()
-    """The last syncs of the data sources that lack access; failed syncs contain ` FAILED`."""
+    """The last syncs of the data sources that lack access; if a sync failed, its text has ` FAILED`."""
     id: str = ""
     """An ID that is stable until the finding changes; empty if the record cannot be accepted."""
     until: str = ""
@@ -73,7 +73,7 @@ class Record(NamedTuple):
 
     @property
     def result(self) -> str:
-        """The result for a data source that has no more severe record."""
+        """The result for a data source whose most severe record is this one."""
         return ACCEPTED if self.until else OUTCOMES[self.kind]
 
     @property
@@ -108,7 +108,7 @@ def read_acceptances(path: Path) -> dict[str, dict[str, str]]:
 
     If the file has errors, raise an InputError that lists them.
     """
-    path.stat()  # to raise OSError if there is no file
+    path.stat()  # this raises OSError if there is no file
     given = read_mapping(path, _FILE)
     if wrong := [f"  {quote(key)}" for key, value in given.items() if not _is_valid(key, value)]:
         raise InputError(f"these entries in {path} are invalid; expected {_FILE}:", *wrong)

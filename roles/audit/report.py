@@ -45,7 +45,7 @@ def document(head: Head, results: Results, records: Iterable[Record]) -> dict[st
 
 
 def rows(head: Head, records: Iterable[Record]) -> Iterator[list[str]]:
-    """Yield a header and a row for each record."""
+    """Yield a header, and then a row for each record."""
     yield [*head, *_entries(Record("note", ""))]
     for each in records:
         yield [*map(_cell, (*head.values(), *_entries(each).values()))]

@@ -150,7 +150,7 @@ def survey(accounts: Mapping[str, Sequence[Account] | str], notes: Notes) -> lis
 
     `accounts` has, by ID, one object for each Region, or the reason that the account cannot be read. An
     error about a single resource becomes a record. Any other error, such as one that affects every call,
-    ends the audit of the account and is its only result.
+    ends the audit of the account and is the account's only result.
     """
     found = [
         Survey(name, (), its) if isinstance(its, str) else Survey(name, its)

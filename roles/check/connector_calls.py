@@ -30,7 +30,7 @@ class Resources(NamedTuple, Generic[_Text]):
     """The customer managed keys that encrypt the secrets."""
     bucket_account: str | _Text
     file_objects: Sequence[_Text]
-    """An object in the bucket that contains the files that the configuration refers to."""
+    """An object in the bucket whose files the configuration refers to."""
     source_buckets: Sequence[_Text]
     """The bucket that is the data source."""
     source_objects: Sequence[_Text]
@@ -168,7 +168,7 @@ def calls(resources: Resources[_Text]) -> list[ConnectorCall[_Text]]:
         *(
             ConnectorCall(
                 "AllowsAmazonQToDescribeResourcesForVPC",
-                f"describe the VPC with {action}",
+                f"describe resources for the VPC with {action}",
                 f"ec2:{action}",
                 resources.described,
             )

@@ -73,7 +73,7 @@ OF_ORGANIZATION: Final = (
 """The lowercase condition keys for the organization of the principal or the resource."""
 OF_TIME: Final = ("aws:currenttime", "aws:tokenissuetime", "aws:epochtime")
 """The condition keys for the time. Their values are uncertain, because the next sync gets new
-credentials, and policies and `--context` can refer to another time. IAM's simulation sets the keys."""
+credentials, and policies and `--context` can refer to other times. IAM's simulation sets the keys."""
 _OF_SECRET_TAGS: Final = ("aws:resourcetag/", "secretsmanager:resourcetag/")
 
 Values = dict[str, tuple[Text, ...]]

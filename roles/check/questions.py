@@ -229,10 +229,10 @@ def _unknown(view: View, policy: Policy, blocked: Sequence[_Block], titles: Sequ
     keys = [*dict.fromkeys(key for _, cause in blocked for key in cause.keys)]
     parts = dict.fromkeys(each for _, cause in blocked for each in (*cause.keys, *cause.unclear))
     named = _statements(blocked)
-    place = f", in {named}" if named else ""
+    cause = " and ".join(parts) + (f" in {named}" if named else "")
     options = " ".join(f"--context {quote(f'{key}=VALUE')}" for key in keys)
     return cannot_tell(
-        f"{_cannot(view, titles, 'might not')}: {name_of(policy)} depends on {', '.join(parts)}{place}",
+        f"{_cannot(view, titles, 'might not')}: {name_of(policy)} depends on {cause}",
         f"repeat the check with {options}, or start a sync" if options else "start a sync",
     )
 
@@ -256,9 +256,9 @@ def _lacking(view: View, policy: Policy, blocked: Sequence[_Block], titles: Sequ
         if UNIQUE_ID.fullmatch(name.removeprefix("AWS:"))
     ]
     names = ", ".join(dict.fromkeys(deleted))
-    details = [f"it lists IDs of deleted principals, not of recreated ones: {names}"] if names else []
+    text = f"the policy lists IDs of deleted principals (recreated principals have new IDs): {names}"
     found = remedy_for(view, policy, [decision for decision, _ in blocked])
-    return problem(f"{_cannot(view, titles)}: {_lacks(policy)}", found, *details)
+    return problem(f"{_cannot(view, titles)}: {_lacks(policy)}", found, *([text] if names else []))
 
 
 def _lacks(policy: Policy) -> str:
@@ -271,7 +271,7 @@ def disputed(view: View) -> Findings:
     found = [each for each in view.decisions if each.lacks_allow and view.is_disputed(each)]
     if found:
         policy, titles = found[0].causes[0].policy, [*map(_title, found)]
-        text = f"{_lacks(policy)}, but AWS's pages differ on this"
+        text = f"{_lacks(policy)}, but only some AWS pages require it"
         text = f"{_cannot(view, titles, 'might not')}: {text}"
         yield cannot_tell(text, "start a sync", *titles[1:], view.evidence.text)._replace(
             question=policy.kind
@@ -328,7 +328,7 @@ def simulation(view: View) -> Findings:
 
 
 def excess(view: View) -> Findings:
-    """Check whether the role's policies allow more than it needs; yield one finding for each policy."""
+    """Check whether the role's policies allow excess access; yield at most one finding per policy."""
     if not isinstance(view.role, Role):
         return
     found = defaultdict[str, list[Verdict]](list)
@@ -373,7 +373,7 @@ def verdicts(role: Role, needed: Iterable[Statement]) -> list[Verdict]:
 
 
 def data_sources(view: View) -> Findings:
-    """Check whether each data source that uses the role is active, and whether its last sync worked."""
+    """Check whether data sources that use the role are active, and whether their last syncs worked."""
     if isinstance(view.everyone, Finding):
         yield view.everyone
         return
@@ -394,7 +394,7 @@ def data_sources(view: View) -> Findings:
 def _status(view: View, source: Source) -> Findings:
     name, subject = source.data_source.name, source.data_source.id
     if source.fault and isinstance(source.uses, Uses):
-        yield note(f"{source.fault}: checked the requests that the role policy allows")
+        yield note(f"{source.fault}: requests that the role policy allows were checked")
     status, error = source.details["status"], source.details.get("error", {}).get("errorMessage", "")
     if status not in (*_ACTIVE, *_STATUSES):
         yield unread(unknown_status("qbusiness:GetDataSource", status))._replace(subject=subject)
@@ -416,7 +416,7 @@ def unused(view: View) -> Findings:
         return
     name, readable = Arn.of(view.role_arn).name, all(each.details for each in everyone)
     which = "no data source" if readable else "no data source that could be read"
-    yield note(f"{which} uses {name}: checked the requests that its policy allows")
+    yield note(f"{which} uses {name}: requests that its policy allows were checked")
     for source in everyone:
         if source.role_arn not in declared.siblings and may_fit(declared, source):
             other = view_of_data_source(view.account, everyone, source, view.stated)

@@ -57,7 +57,7 @@ def _trust(view: View, policy: Policy) -> str:
 
 
 def _settings(view: View, declared: Declared, decisions: Sequence[Decision]) -> str:
-    """Return a remedy that changes the entry's settings or, if they cannot change, another remedy.
+    """Return a remedy that changes the entry's settings or, if they must not change, a different one.
 
     A setting has only one value. If a data source needs the current value, the setting must not change.
     """

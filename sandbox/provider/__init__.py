@@ -4,8 +4,8 @@ The replacements implement the engine's protocol and follow the providers' sourc
 
 - The real provider waits up to two minutes while IAM propagates a change. The sandbox's provider waits
   up to two seconds for the deletion of a role's policies. With `PULUMI_RUN_PROGRAM`, Pulumi deletes a
-  replaced role and its policy at the same time; the role's deletion also deletes the policy, and waits
-  only for `DeleteConflict` (`deleteRole`).
+  replaced role and its policy at the same time; the role's deletion also deletes the policy, and is
+  retried only after `DeleteConflict` (`deleteRole`).
 - The real provider doesn't wait for a new role in `PutRolePolicy` (`NoSuchEntity`), in the first listing
   of the role's policies with `exclusivePolicies` (`couldn't find resource`), or in a refresh
   (`resourceRoleRead`). In the sandbox, a new role is visible at once. The same race can also cause

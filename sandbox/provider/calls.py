@@ -10,11 +10,11 @@ from typing import Any, Final
 _PATIENCE: Final = 30
 """Timeout for a connection and for a response, in seconds."""
 _CONFLICT_PATIENCE: Final = 2
-"""Maximum seconds of retries after DeleteConflict; 120 in the real provider (`propagationTimeout`)."""
+"""Retry timeout after DeleteConflict, in seconds; 120 in the real provider (`propagationTimeout`)."""
 CALLS_AT_ONCE: Final = 16
 """Maximum number of concurrent engine requests, and of each client's connections to AWS."""
 _LOCK: Final = threading.Lock()
-"""Protects the session, which, unlike a client, is not thread-safe."""
+"""The lock for the session, which, unlike a client, is not thread-safe."""
 
 
 class ProviderError(Exception):

@@ -133,7 +133,7 @@ def _check_account(package: str, settings: Properties, account: str) -> None:
         if package == "aws-native":
             reason = "forbidden account ID" if account in forbidden else "account ID not allowed"
             raise ProviderError(f"{reason} ({account})")
-        # The format of `multierror.Error`, into which the bridge converts Terraform's diagnostics.
+        # The bridge converts Terraform's diagnostics to the format of `multierror.Error`.
         raise ProviderError(f"1 error occurred:\n\t* AWS account ID not allowed: {account}\n\n")
 
 

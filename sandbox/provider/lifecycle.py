@@ -84,7 +84,7 @@ class Resource(ABC):
     def create(self, iam: Any, desired: Properties, /) -> str:
         """Create the resource and return its ID."""
 
-    def update(  # noqa: B027 a change to any other resource replaces it
+    def update(  # noqa: B027 a resource without its own update method is replaced
         self, iam: Any, identifier: str, actual: Properties, desired: Properties, /
     ) -> None:
         """Change the resource from its recorded state to the desired state."""
@@ -336,7 +336,7 @@ def _changes(path: str, old: Any, new: Any) -> dict[str, str]:
             entry = f"{path}.{key}" if key.isidentifier() else f"{path}[{json.dumps(key)}]"
             if key in old and key in new:
                 found |= _changes(entry, old[key], new[key])
-            else:  # even if the value is empty
+            else:  # an empty value counts, too
                 found[entry] = "DELETE" if key in old else "ADD"
         return found
     if isinstance(old, list) and isinstance(new, list):

@@ -317,7 +317,7 @@ class Exclusive(Resource):
         """
         role, policies = desired["roleName"], set(desired[self.list_property])
         found = self.found(iam, role)
-        if found is None:  # like the real provider: no retry, and no IAM error code in the message
+        if found is None:  # as in the real provider, do not retry, and omit IAM's error code
             raise ProviderError(f"{role}: couldn't find resource")
         for policy in sorted(policies.difference(found)):
             self.add(iam, role, policy)

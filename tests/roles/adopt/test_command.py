@@ -127,7 +127,7 @@ def test_unreadable_region_causes_warning(world: World):
     world.make()
     world.server.unreadable.add("eu-west-1")
     assert (
-        "warning: data sources in eu-west-1 may use the roles, but they could not be read: "
+        "warning: cannot tell whether data sources in eu-west-1 use any of the roles: "
         "qbusiness:ListApplications is not allowed\n"
     ) in world.adopt("--dry-run").err
 

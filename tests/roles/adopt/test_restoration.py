@@ -184,8 +184,7 @@ def test_options_without_effect_are_rejected(world: World):
     for option in (["--dry-run"], ["--exclude", data_source_id(1)]):
         assert restore(world, *option).rejection.startswith("adopt: an option would have no effect: ")
     assert (
-        "does not contain a data source of --data-source"
-        in restore(world, "--data-source", "typo").rejection
+        "does not contain all IDs in --data-source" in restore(world, "--data-source", "typo").rejection
     )
     assert "an option would have no effect" in world.adopt("--save", "plan.json").rejection
 

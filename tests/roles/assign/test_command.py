@@ -77,7 +77,7 @@ def test_plan_notes_that_undo_cannot_restore_a_missing_role(world: World, role: 
     deploy_two(world)
     identifier = add_wiki(world, role)
     said = world.assign(f"wiki={identifier}", "--yes")
-    assert f"\n  {text}, so `--undo` cannot restore one\n" in said.out
+    assert f"\n  {text}, so `--undo` cannot restore {'it' if role else 'one'}\n" in said.out
     assert (said.code, world.server.data_source(identifier)["roleArn"]) == (0, WIKI_ROLE)
 
 
@@ -137,7 +137,7 @@ def test_requests_that_cannot_be_evaluated_do_not_block_the_plan(world: World):
         ),
         (
             [f"aem-connector={DATA_SOURCE_ID}"] * 2,
-            f"data source {DATA_SOURCE_ID} is in two pairs: choose one entry for it",
+            f"data source {DATA_SOURCE_ID} is in several pairs: choose one entry for it",
         ),
     ],
     ids=["unknown entry", "data source of another application", "the same data source twice"],

@@ -48,7 +48,7 @@ def test_external_id_is_sent_and_never_shown(world: World):
     (line,) = unread(world, *other)
     assert " without an external ID, " in line
     (line,) = unread(world, *other, "--external-id", "audit-4712")
-    assert " with this external ID, " in line
+    assert " with the given external ID, " in line
     assert "audit-47" not in line
 
 
