@@ -93,7 +93,7 @@ def plan(options: argparse.Namespace, output: Output) -> Plan:
 
 
 def _read_stack(stack: str, output: Output) -> Stack:
-    """Return the stack's state; if it is unreadable, return an empty one: the file has the documents."""
+    """Return the stack's state; if unreadable, an empty one, because the file has the documents."""
     try:
         return read_stack(stack, show_secrets=True)
     except InputError as error:
