@@ -153,7 +153,7 @@ def test_each_mandatory_rule_prevents_role_creation(
     stack.write_program(EXAMPLE)
     preview = stack.preview("--policy-pack", str(pack), check=False)
     assert preview.exit_code != 0
-    # This test names the pack's directory, the project, and the stack differently from the page.
+    # The names of the pack's directory, the project, and the stack differ from those on the page.
     names = {str(pack): "guardrails", stack.name: "dev", PROJECT_NAME: "PROJECT"}
     shown = preview.text[preview.text.index("Policies:") :]
     for name, on_page in names.items():
@@ -165,7 +165,7 @@ def test_each_mandatory_rule_prevents_role_creation(
     assert shown.count("[mandatory]") == 4
 
 
-def test_imports_pass_but_unknown_values_are_checked(new_stack: NewStack, aws: Aws, pack: Path):
+def test_imports_pass_and_unknown_values_are_checked_later(new_stack: NewStack, aws: Aws, pack: Path):
     for name in ("qbusiness-shared", "qbusiness-owned"):
         aws.iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(TRUST))
         document = json.dumps(ANY_SECRET)
