@@ -1,4 +1,4 @@
-"""Tests `components/policies.py` with a policy on AWS's pages and with duplicate resources."""
+"""Tests `components/policies.py` with a policy from AWS's pages and with duplicate network resources."""
 
 import json
 

@@ -86,7 +86,7 @@ def program(roles: Mapping[str, Declared]) -> str:
 
 @pytest.fixture(scope="session")
 def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Copy the pack to a different directory, and link its `venv` to the project's."""
+    """Copy the pack to a temporary directory, and link its `venv` to the project's."""
     copy = tmp_path_factory.mktemp("guardrails") / "pack"  # a short path, which Pulumi shows in full
     shutil.copytree(PROJECT / "guardrails", copy, ignore=shutil.ignore_patterns("venv", "__pycache__"))
     (copy / "venv").symlink_to(PROJECT / "venv")
