@@ -1,4 +1,4 @@
-"""Tests `roles/check/command.py` and `roles/project.py`."""
+"""Tests `roles/check/command.py`, `roles/credentials.py`, and `project.py`."""
 
 import re
 from collections.abc import Callable, Sequence
