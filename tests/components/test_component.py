@@ -102,7 +102,7 @@ def test_role_arn_output_depends_on_role_and_policy():
     assert dependencies(data_source) == {"aem-qbusiness-policy", "aem-qbusiness-role"}
 
 
-def test_component_provider_is_used_and_queried_once():
+def test_components_use_their_provider_and_query_it_once():
     import pulumi_aws as aws  # noqa: PLC0415 slow, and few tests need it
 
     def program() -> None:

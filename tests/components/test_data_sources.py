@@ -282,7 +282,7 @@ WITH_SECRETS: Final = {
 
 
 def stack_messages() -> str:
-    """Return each stack's message; for a message whose values can be secret, add one that hides them."""
+    """Return each stack's message and, for stacks in WITH_SECRETS, the message that hides the values."""
     of_entry = [config_key(name) for name in SETTINGS if SETTINGS[name].scope != "stack"]
     found: dict[str, str] = {}
     for name, (entries, top) in STACKS.items():

@@ -1,4 +1,4 @@
-"""Tests `components/policies.py` with AWS's older page and with duplicate network resources."""
+"""Tests `components/policies.py` with a policy from AWS's pages and with duplicate network resources."""
 
 import json
 
@@ -18,7 +18,7 @@ from tests.helpers.support import MINIMAL, golden, indented
 
 
 @pytest.mark.parametrize("partition", ["aws", "aws-cn"])
-def test_index_scope_policies_match_older_aws_page(partition: str):
+def test_index_scope_policies_match_aws_page(partition: str):
     arn = f"arn:{partition}:qbusiness:{REGION}:{ACCOUNT}:application/{APPLICATION_ID}"
     vpc = {"subnet_ids": [SUBNET_ID], "security_group_ids": [SECURITY_GROUP_ID]}
     given = {**MINIMAL, "kms_key_id": KEY_ID, "vpc_configuration": vpc, "ingest_scope": "index"}

@@ -342,7 +342,7 @@ RIGHT: Final[Mapping[str, tuple[Declared, set[str]]]] = {
     "another partition": (Declared(_elsewhere(TRUST), _elsewhere(POLICY)), set()),
     **_roles(
         ("trust by pattern and name", _TRUST, "Condition", _WIDE | _pinned(), ""),
-        ("the policy of an older page", _INGEST, "Resource", INDEX_ARN, "ingest"),
+        ("the ingest statement of some pages", _INGEST, "Resource", INDEX_ARN, "ingest"),
         ("subnets over TLS", _SUBNETS, "Condition", {"Bool": {"aws:SecureTransport": "true"}}, ""),
         ("secret of another account", _SECRET, "Resource", _SECRET_OF_OTHER_ACCOUNT, ""),
         ("secrets named like placeholders", _SECRET, "Resource", _SECRETS_LIKE_PLACEHOLDERS, ""),

@@ -71,7 +71,7 @@ def met(operator: str, value: str, *given: Text | str, key: str = KEY) -> Truth:
     return meets(Condition(operator, key, (value,)), Context({key.lower(): texts}))
 
 
-def test_every_operator_works_as_documented():
+def test_operators_work_as_documented():
     for operator, value, given, expected in COMPARISONS:
         assert met(operator, value, given) is expected, (operator, value, given)
 
@@ -305,7 +305,7 @@ IMPLICATIONS: Final = (
     (("StringEquals", KEY, ("a", "b")), ("StringEquals", KEY, ("a",)), False),
     (("StringEquals", KEY, ()), ("StringEquals", KEY, ("a",)), False),
     (("StringEquals", KEY, ("a",)), ("StringNotEquals", KEY, ()), False),
-    # An unknown operator implies nothing, but every condition implies itself.
+    # A condition with an unknown operator implies only itself.
     (("stringEquals", KEY, ("a",)), ("StringEqualsIfExists", KEY, ("a",)), False),
     (("StringEquals", KEY, ("a",)), ("stringEquals", KEY, ("a",)), False),
     (("stringEquals", KEY, ("a",)), ("stringEquals", KEY, ("a",)), True),
@@ -408,7 +408,7 @@ def test_value_is_certain_if_another_condition_requires_the_key():
         assert not is_implied([have, Condition("Null", ARN_KEY, ("false",))], wanted), operator
 
 
-def test_condition_implies_another_only_if_certain():
+def test_only_certain_implications_are_recognized():
     for ours, theirs, expected in IMPLICATIONS:
         assert is_implied([Condition(*ours)], [Condition(*theirs)]) == expected, (ours, theirs)
 

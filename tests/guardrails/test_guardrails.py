@@ -327,7 +327,7 @@ def test_policy_applies_only_to_its_role():
 
 
 def provided(declaration: Declaration, *accounts: str, region: str = REGION) -> Declaration:
-    """Return the resource with a provider that allows these accounts, in the engine's format."""
+    """Return the resource with a provider in the engine's format; the provider allows these accounts."""
     props = {"allowedAccountIds": json.dumps(accounts), "region": region}
     urn = f"urn:{accounts}-{region}"
     declaration.provider = PolicyProviderResource("pulumi:providers:aws", props, urn, "provider")
@@ -342,7 +342,7 @@ def test_policy_applies_to_role_in_the_account_of_its_provider():
         return [each.urn for each in find_roles([own, other, its_policy], {}) if each.policies]
 
     assert roles_with_policies(REGION) == ["urn:other"]
-    # No role has this provider, so the account is uncertain.
+    # No role has this provider, so the policy's account is uncertain.
     assert roles_with_policies("eu-west-1") == ["urn:own", "urn:other"]
 
 
@@ -364,7 +364,7 @@ def test_trust_policy_must_specify_account_of_role():
 
 
 def observed(**props: Any) -> Declaration:
-    """Return a role after an import, refresh, or update, when the provider reports all its policies."""
+    """Return an imported, refreshed, or updated role. The provider reports all the role's policies."""
     its = {"assumeRolePolicy": text(TRUST), "name": NAME, **props}
     return resource("Role", "role", its, observed=("inlinePolicies", "managedPolicyArns"))
 

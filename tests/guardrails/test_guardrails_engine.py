@@ -86,7 +86,7 @@ def program(roles: Mapping[str, Declared]) -> str:
 
 @pytest.fixture(scope="session")
 def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Copy the pack to a different directory, and link its `venv` to the project's."""
+    """Copy the pack to a temporary directory, and link its `venv` to the project's."""
     copy = tmp_path_factory.mktemp("guardrails") / "pack"  # a short path, which Pulumi shows in full
     shutil.copytree(PROJECT / "guardrails", copy, ignore=shutil.ignore_patterns("venv", "__pycache__"))
     (copy / "venv").symlink_to(PROJECT / "venv")
@@ -153,7 +153,7 @@ def test_each_mandatory_rule_prevents_role_creation(
     stack.write_program(EXAMPLE)
     preview = stack.preview("--policy-pack", str(pack), check=False)
     assert preview.exit_code != 0
-    # This test names the pack's directory, the project, and the stack differently from the page.
+    # The names of the pack's directory, the project, and the stack differ from those on the page.
     names = {str(pack): "guardrails", stack.name: "dev", PROJECT_NAME: "PROJECT"}
     shown = preview.text[preview.text.index("Policies:") :]
     for name, on_page in names.items():
@@ -165,7 +165,7 @@ def test_each_mandatory_rule_prevents_role_creation(
     assert shown.count("[mandatory]") == 4
 
 
-def test_imports_pass_but_unknown_values_are_checked(new_stack: NewStack, aws: Aws, pack: Path):
+def test_imports_pass_and_unknown_values_are_checked_later(new_stack: NewStack, aws: Aws, pack: Path):
     for name in ("qbusiness-shared", "qbusiness-owned"):
         aws.iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(TRUST))
         document = json.dumps(ANY_SECRET)

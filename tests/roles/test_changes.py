@@ -277,7 +277,7 @@ def test_data_source_that_is_deleted_during_its_update_is_reported(world: World)
     assert not unfinished(world)
 
 
-def test_property_set_by_somebody_else_during_update_is_not_undone(world: World):
+def test_update_is_not_undone_if_somebody_else_sets_a_property(world: World):
     add_old(world)
     on_update(world, lambda source: source.update(description="ours"))
     said = world.assign(PAIR, "--yes")
@@ -401,7 +401,7 @@ def start(world: World) -> subprocess.Popen[str]:
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL])
 def test_second_run_completes_a_run_stopped_by_a_signal(world: World, stop: signal.Signals):
     before = add_old(world)
-    world.assign(PAIR)  # writes the stack's state for the process
+    world.assign(PAIR)  # this call writes the stack's state for the process
     with start(world) as process:
         process.send_signal(stop)
         process.communicate()

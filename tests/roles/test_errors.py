@@ -1,4 +1,4 @@
-"""Tests `roles/errors.py` and `credentials.py`, which explain errors in one line with the fix."""
+"""Tests `roles/errors.py`, which explains errors and their fixes."""
 
 import socket
 from types import SimpleNamespace

@@ -206,7 +206,7 @@ def test_closed_or_full_stream_causes_no_traceback(world: World, command: str, c
         ),
     ],
 )
-def test_failed_import_fits_on_one_line(tmp_path: Path, name: str, text: str, code: int, err: str):
+def test_failed_import_prints_one_line(tmp_path: Path, name: str, text: str, code: int, err: str):
     (tmp_path / f"{name}.py").write_text(text)
     said = shell(f"PYTHONPATH={tmp_path}:{PROJECT} $ROLES audit")
     assert (said.returncode, said.stderr) == (code, f"qbusiness-roles: {err}\n")

@@ -59,7 +59,7 @@ ROLE_ARN = f"arn:aws:iam::{ACCOUNT}:role/{NAME}"
 def owner(
     monkeypatch: pytest.MonkeyPatch, stack: str, listed: str, *resources: Mapping[str, Any]
 ) -> str | None:
-    """Return the owner of the role NAME or its policy if the stack `listed` has these resources."""
+    """Return the owner of the role NAME, or of its policy, if the stack `listed` has these resources."""
 
     def run(*command: str) -> subprocess.CompletedProcess[str]:
         if command[1] == "ls":

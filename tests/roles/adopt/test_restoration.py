@@ -253,7 +253,7 @@ def test_restoration_keeps_policies_and_tags_changed_by_others(world: World):
     assert restore(world).code == 1
 
 
-def test_later_trust_policy_principal_is_removed_only_with_cut_off(world: World, backend: Backend):
+def test_principal_added_to_trust_policy_is_removed_only_with_cut_off(world: World, backend: Backend):
     make_two(world)
     world.adopt()
     before = iam(world), iam(world, OTHER)
@@ -375,7 +375,7 @@ def test_file_that_is_not_from_adopt_is_rejected(world: World, content: str):
     assert restore(world).rejection.startswith("adopt: adopted-prod.json is not a ")
 
 
-def test_credentials_for_another_account_restore_nothing(world: World):
+def test_nothing_is_restored_with_credentials_for_another_account(world: World):
     make(world)
     world.adopt()
     caller = {"UserId": "AIDA", "Account": OTHER_ACCOUNT, "Arn": USER_ARN}

@@ -57,7 +57,7 @@ def complete_world(world: World) -> None:
 def add_granted(world: World) -> None:
     """Add to `complete_world` a data source that requires an audit's other permissions.
 
-    The roles lack statements. A grant, a bucket policy, or an alternative on AWS's pages replaces them.
+    A grant, a bucket policy, or an alternative on AWS's pages replaces each statement that a role lacks.
     """
     others = {"StringNotEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}
     key = create_key(world, deny("kms:Decrypt", "*", Principal="*", Condition=others))

@@ -95,7 +95,7 @@ def test_invalid_option_is_reported_on_one_line(
         assert capsys.readouterr().err.splitlines()[-1].endswith(expected)
 
 
-def test_contradictory_options_are_reported_on_one_line(world: World):
+def test_incomplete_options_are_reported_on_one_line(world: World):
     line = world.audit("--account", OTHER_ACCOUNT).rejection
     assert f"account {OTHER_ACCOUNT} is not the credentials' account, {ACCOUNT}: " in line
     valid = {

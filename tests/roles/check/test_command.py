@@ -1,4 +1,4 @@
-"""Tests `roles/check/command.py` and `roles/project.py`."""
+"""Tests `roles/check/command.py`, `roles/credentials.py`, and `project.py`."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -79,7 +79,7 @@ def test_contradictory_options_and_unknown_names_are_rejected(options: Sequence[
 
 
 @pytest.mark.parametrize("text", ["aws:SourceVpc", "=vpc-1", "SourceVpc=vpc-1", "aws: x=1", "aws:x =1"])
-def test_context_without_condition_key_is_rejected(text: str, capsys: pytest.CaptureFixture[str]):
+def test_invalid_context_is_rejected(text: str, capsys: pytest.CaptureFixture[str]):
     with pytest.raises(SystemExit) as stopped:
         main(["check", *STACK, "--context", text])
     assert stopped.value.code == 2
