@@ -95,7 +95,7 @@ def _power(statement: Statement, role: Arn, attached: Iterable[str]) -> str:
         and not by_tag
         and _covers_secrets(statement, role)
     ):
-        return "permission to read every secret in the account"
+        return "permission to read every secret in a Region"
     return ""
 
 
