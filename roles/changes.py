@@ -232,7 +232,7 @@ class Plan(NamedTuple):
 
 
 def read_properties(account: Account, source: DataSource) -> Document:
-    """Wait until no update is running; return a data source's properties, and the status if FAILED.
+    """Wait for updates of a data source to end; return its properties, and its status if it is FAILED.
 
     The result is empty for a missing data source. Raises InputError if an update could drop a property.
     """
@@ -316,7 +316,7 @@ def _difference(old: object, new: object) -> list[str]:
 
 
 def _text(document: object) -> str:
-    # The text has no whitespace, because it may count toward the size quota of trust policies.
+    # Omit whitespace, because it may count toward the size quota of trust policies.
     return json.dumps(document, separators=(",", ":"))
 
 

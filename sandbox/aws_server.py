@@ -52,9 +52,9 @@ _GRACE: Final = 4.0
 """Seconds to wait for calls in progress when the server is stopped."""
 _READ_PREFIXES: Final = ("Get", "List", "Simulate")
 _SIGNATURE: Final = re.compile(r"Credential=([^/]+)/\d+/([\w-]+)/([\w-]+)/")
-"""The access key, the Region, and the service in a request's signature."""
+"""Matches the access key, the Region, and the service in a request's signature."""
 _AWS_MANAGED: Final = re.compile(r"arn:[a-z-]+:iam::aws:policy/(?:.*/)?([^/]+)")
-"""The ARN of an AWS managed policy, and its name."""
+"""Matches the ARN of an AWS managed policy, and captures the policy's name."""
 # An XML namespace, not an address. IAM's error documents declare it.
 _NAMESPACE: Final = "https://iam.amazonaws.com/doc/2010-05-08/"
 

@@ -2,7 +2,7 @@
 
 The real engine comes first on PATH. The environment has its own Pulumi home, file backend, and
 passphrase, and a server on loopback in place of AWS. The engine attaches to the providers in that
-server, which is faster than starting them for each command. By default, all files are in `.sandbox`. The
+server, because starting them for each command is slower. By default, all files are in `.sandbox`. The
 environment does not contain the user's credentials or settings for AWS, Pulumi, and proxies, except two
 Pulumi variables that change only a command's output.
 """
@@ -249,7 +249,7 @@ class Sandbox:
 
 
 def aws_variables(port: int) -> dict[str, str]:
-    """Return the variables that make an AWS SDK call the server on the given port."""
+    """Return the variables with which AWS SDKs call the server on the given port."""
     return {
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,  # version 1 of the AWS CLI reads only this name
@@ -303,7 +303,7 @@ def _runs(process: int) -> bool:
         return False
     except PermissionError:
         return True
-    status = Path(f"/proc/{process}/stat")  # on Linux; the state comes after the name in parentheses
+    status = Path(f"/proc/{process}/stat")  # exists on Linux; the state follows the name in parentheses
     return not status.exists() or status.read_text().rpartition(") ")[2][:1] != "Z"
 
 
