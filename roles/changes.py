@@ -360,7 +360,7 @@ def read_saved(path: Path) -> dict[str, Any]:
 
 
 def read_plan(path: Path, output: Output) -> Plan:
-    """Read a plan or a journal; raise InputError if it is for another account."""
+    """Read a plan or a journal; raise InputError if it is invalid or for a different account."""
     found = read_saved(path)
     try:
         changes: list[Change] = [

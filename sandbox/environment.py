@@ -139,7 +139,7 @@ class Sandbox:
     def _end_server(self) -> None:
         """Delete the server's lock, which stops the server, and wait a few seconds for it to stop.
 
-        No signal is sent, because the process ID may now belong to another process or container.
+        No signal is sent, because the process ID may be from another container or may have been reused.
         """
         self.aws.mkdir(exist_ok=True)
         path = self.aws / "server.lock"
@@ -158,7 +158,7 @@ class Sandbox:
             yield
 
     def _install_providers(self, binaries: Path) -> None:
-        """Install the providers' stand-ins, or a link to the selected plugin, in the SDKs' versions.
+        """Install the providers' stand-ins, or a link to the selected plugin, under the SDKs' versions.
 
         The installed stand-ins are for engines that do not attach to the server.
         """
