@@ -297,7 +297,7 @@ class _Reader:
         return None if error is gone else bucket
 
     def _default_key(self, name: str, owner: str, key_id: str) -> str | None:
-        """Return the default customer managed key of a bucket that is the data source, or None."""
+        """Return a bucket's default key if the bucket is the source and the key is customer managed."""
         is_source, at = self.connector.bucket_is_source, Arn.of(key_id)
         # Only keys in this account and Region can be read. Aliases identify AWS managed keys.
         is_here = (at.region, at.account) == (self.home.region, self.home.account)

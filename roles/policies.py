@@ -45,7 +45,7 @@ class Policies(NamedTuple):
 
     @property
     def others(self) -> list[Mapping[str, Any]]:
-        """The statements, without Sids, that `other_secrets` need and the role policy lacks."""
+        """The statements, without Sids, that `other_secrets` require and the role policy lacks."""
         written = json.loads(self.role_policy)["Statement"]
         found: list[Mapping[str, Any]] = []
         for secret in self.other_secrets:

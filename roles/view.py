@@ -60,7 +60,7 @@ class Subject:
     everyone: Sequence[Source] | Finding
     """All data sources of the application."""
     users: Sequence[tuple[Source | None, Needs]]
-    """The role's data sources, with their needs; if none is known, None and the role policy's needs."""
+    """The role's data sources and their needs; if no source is known, None and the policy's needs."""
     stated: Stated
     closely: bool = True
     """Whether to read secrets' policies even if the role's own policies allow reading the secrets."""
@@ -86,7 +86,7 @@ class View(Subject):
     trust: Decision
     """Whether Amazon Q Business can assume the role for the application."""
     by_group: Sequence[tuple[RequestGroup, Sequence[Decision]]] = ()
-    """The decisions about the connector's requests, in groups that IAM can simulate together."""
+    """The connector's requests, in groups that IAM can simulate together, with the decisions on them."""
 
     @property
     def decisions(self) -> list[Decision]:

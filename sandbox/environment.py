@@ -3,7 +3,7 @@
 The real engine comes first on PATH. The environment has its own Pulumi home, file backend, and
 passphrase, and a server on loopback in place of AWS. The engine attaches to the providers in that
 server, because starting them for each command is slower. By default, all files are in `.sandbox`. The
-environment does not contain the user's credentials or settings for AWS, Pulumi, and proxies, except two
+environment does not contain the user's credentials or settings for AWS, Pulumi, or proxies, except two
 Pulumi variables that change only a command's output.
 """
 
@@ -158,7 +158,7 @@ class Sandbox:
             yield
 
     def _install_providers(self, binaries: Path) -> None:
-        """Install the providers' stand-ins, or a link to the selected plugin, under the SDKs' versions.
+        """Install stand-ins for the providers, or a link to the selected plugin, in the SDKs' versions.
 
         The installed stand-ins are for engines that do not attach to the server.
         """
