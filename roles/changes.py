@@ -283,7 +283,7 @@ def role_id(account: Account, arn: str) -> str:
 
 
 def documents_of(role: Role) -> dict[str, Any]:
-    """Return a role's trust policy and role policy, if it has one, by policy name."""
+    """Return a role's trust policy and, if there is one, its role policy, by policy name."""
     own = role.inline_policies.get(POLICY_NAME)
     return {TRUST_POLICY: role.trust_policy, **({POLICY_NAME: own} if own else {})}
 

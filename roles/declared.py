@@ -38,7 +38,7 @@ class Declared(NamedTuple):
 
     stack: str
     name: str
-    """The component's name, which is also the name of its entry in `dataSources`."""
+    """The component's name; in a stack with `dataSources`, also the name of the component's entry."""
     role_arn: str
     policies: Policies
     """The policies that the program writes."""
