@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 SESSION: Final = "qbusiness-roles"
-"""The session name of assumed roles, which CloudTrail records with each call."""
+"""The session name of assumed roles; CloudTrail records it with each call."""
 _ALL: Final = ("adopt", "assign", "audit", "check")
 _SOME: Final = ("assign", "audit", "check")
 _ACCOUNTS: Final = ("accounts",)

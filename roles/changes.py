@@ -232,7 +232,7 @@ class Plan(NamedTuple):
 
 
 def read_properties(account: Account, source: DataSource) -> Document:
-    """Wait until no update is running; return a data source's properties, and the status if FAILED.
+    """Wait for updates of a data source to end; return its properties, and its status if it is FAILED.
 
     The result is empty for a missing data source. Raises InputError if an update could drop a property.
     """
@@ -283,7 +283,7 @@ def role_id(account: Account, arn: str) -> str:
 
 
 def documents_of(role: Role) -> dict[str, Any]:
-    """Return a role's trust policy and role policy, if it has one, by policy name."""
+    """Return a role's trust policy and, if there is one, its role policy, by policy name."""
     own = role.inline_policies.get(POLICY_NAME)
     return {TRUST_POLICY: role.trust_policy, **({POLICY_NAME: own} if own else {})}
 
@@ -316,7 +316,7 @@ def _difference(old: object, new: object) -> list[str]:
 
 
 def _text(document: object) -> str:
-    # The text has no whitespace, because it may count toward the size quota of trust policies.
+    # Omit whitespace, because it may count toward the size quota of trust policies.
     return json.dumps(document, separators=(",", ":"))
 
 
@@ -360,7 +360,7 @@ def read_saved(path: Path) -> dict[str, Any]:
 
 
 def read_plan(path: Path, output: Output) -> Plan:
-    """Read a plan or a journal; raise InputError if it is for another account."""
+    """Read a plan or a journal; raise InputError if it is invalid or for a different account."""
     found = read_saved(path)
     try:
         changes: list[Change] = [

@@ -7,9 +7,10 @@ qbusiness-roles audit                  compare every data source's role with the
 qbusiness-roles check --stack STACK    check whether a sync with a stack's role will work
 
 Only `adopt --restore` and `assign` change AWS resources, after the user has confirmed their plan. The
-exit code is 0 if all is well; 1 if there are problems, a data source was left out, or a change failed;
-2 if the input is invalid, something could not be read or written, or the program has a bug; 3 if `audit`
-or `check` cannot tell whether all is well; 4 if a plan was not confirmed; and 130 after an interruption.
+exit code is 0 if all is well or a plan was saved; 1 if there are problems, a role or data source was
+left out, or a change failed; 2 if the input is invalid, something could not be read or written, or the
+program has a bug; 3 if `audit` or `check` cannot tell whether all is well; 4 if a plan was not
+confirmed; and 130 after an interruption.
 """
 
 import argparse

@@ -39,7 +39,7 @@ def read_each(
         number, item = numbered
         try:
             return None if errors else parent.copy().run(read, item)
-        except BaseException as error:  # noqa: BLE001 the main thread raises it; the pool would hang
+        except BaseException as error:  # noqa: BLE001 if uncaught, it would hang the pool
             errors[number] = error
             return None
 

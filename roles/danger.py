@@ -32,10 +32,9 @@ ESCALATIONS: Final[Mapping[str, str]] = {
 """The IAM actions with which a principal can make itself or another principal an administrator.
 
 Each value is a type of resource. The action is dangerous if it is allowed on a pattern that matches
-resources of this type or, if the type is empty, on the role itself.
-
-These are the IAM actions in Rhino Security Labs' list of escalations, except iam:PassRole, which is
-dangerous only together with an action of another service:
+resources of this type. If the type is `policy`, an attached policy also counts; if the type is empty,
+only the role itself counts. These are the IAM actions in Rhino Security Labs' list of escalations,
+except iam:PassRole, which is dangerous only together with an action of another service:
 https://rhinosecuritylabs.com/aws/aws-privilege-escalation-methods-mitigation/"""
 _OWN_ACCOUNT_SERVICES: Final[Mapping[str, str]] = {
     "ec2.amazonaws.com": "https://docs.aws.amazon.com/IAM/latest/UserGuide/"
@@ -100,7 +99,7 @@ def _power(statement: Statement, role: Arn, attached: Iterable[str]) -> str:
 
 
 def _covers_secrets(statement: Statement, role: Arn) -> bool:
-    """Return whether a statement's resources include all of the account's secrets in some Region."""
+    """Return whether a statement covers all of the account's secrets in at least one Region."""
     places = [f"arn:{role.partition}:secretsmanager:{each}:{role.account}" for each in SUPPORTED_REGIONS]
     return any(
         all(statement.resources.covers(f"{place}:secret:{name}") for name in _MADE_UP_NAMES)

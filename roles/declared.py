@@ -38,7 +38,7 @@ class Declared(NamedTuple):
 
     stack: str
     name: str
-    """The component's name, which is also the name of its entry in `dataSources`."""
+    """The component's name; in a stack with `dataSources`, also the name of the component's entry."""
     role_arn: str
     policies: Policies
     """The policies that the program writes."""
@@ -184,7 +184,7 @@ def _read(stack: str, name: str, component: _Resource, resources: Sequence[_Reso
     values = (role["outputs"]["arn"], role["inputs"]["assumeRolePolicy"], policy["inputs"]["policy"])
     arn, *documents = map(_plain, values)
     if arn is None or None in documents:
-        return f"{name} has secret policies, which check would show: pass --show-secrets"
+        return f"{name} has secret policies; `check` shows them only with --show-secrets"
     given = [
         each["inputs"]
         for each in resources
@@ -203,7 +203,7 @@ def _read(stack: str, name: str, component: _Resource, resources: Sequence[_Reso
 def _plain(value: Any) -> Any:
     """Return the plain form of a value in a state; None if the value is encrypted."""
     if isinstance(value, Mapping) and _SIGNATURE in value:
-        return json.loads(value["plaintext"]) if "plaintext" in value else None  # JSON text
+        return json.loads(value["plaintext"]) if "plaintext" in value else None  # the plaintext is JSON
     return value
 
 

@@ -80,8 +80,8 @@ def enrichment_roles(reply: Reply) -> Iterator[str]:
 def find_uses(data_source: Reply) -> Uses:
     """Find the type and resources of a data source in GetDataSource's response.
 
-    No other module reads a data source's configuration. Raises OddAnswerError if the configuration of
-    a known type is missing, or if its type, a secret, or the bucket's account is not a string.
+    No other module reads a data source's configuration. Raises OddAnswerError if a data source of a
+    known type has no configuration, or if the type, a secret, or the bucket's account is not a string.
     """
 
     def text(value: object, name: str) -> str | None:

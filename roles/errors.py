@@ -91,8 +91,8 @@ _OF_SDK: Final[Mapping[tuple[type[Exception], ...], str]] = {
     ): "AWS's certificate cannot be verified ({}): behind a proxy with its own certificate, set "
     "AWS_CA_BUNDLE to a file with PEM certificates",
     UNREACHABLE: (
-        "AWS cannot be reached ({}): check the network, its proxy, the Region, and, if it is set, "
-        f"AWS_ENDPOINT_URL; Amazon Q Business is available in {_REGIONS}"
+        "AWS cannot be reached ({}): check the network, its proxy, the Region, and AWS_ENDPOINT_URL, if "
+        f"it is set; Amazon Q Business is available in {_REGIONS}"
     ),
 }
 """Explanations of SDK errors, by class; a later class can be a base class of an earlier class."""

@@ -162,7 +162,7 @@ class _Reader:
         self.faults.append(finding._replace(question=question))
 
     def find(self, question: str, name: str, read: Callable[[], _T]) -> _T | None:
-        """Return the result of `read`; None, with a fault, if the resource is missing or unreadable."""
+        """Return the result; if the resource is missing or unreadable, add a fault and return None."""
         found = attempt(read, problem(f"there is no {question.removeprefix('KMS ')} {name}"))
         if not isinstance(found, Finding):
             return found
@@ -190,7 +190,7 @@ class _Reader:
         return Secret(arn, self._key_of_secret(found), is_deleted="DeletedDate" in found)
 
     def _unseen_secret(self, secret_id: str) -> Secret | None:
-        """Return an unreadable secret; if the secret does not exist, add any namesake to the fault."""
+        """Return an unreadable secret; if it is missing, add any secret with its name to the fault."""
         fault = self.faults[-1]
         if fault.state is not State.PROBLEM:
             own = [arn for arn in self.known.secrets if is_named(arn, secret_id, self.home.account)]
@@ -297,7 +297,7 @@ class _Reader:
         return None if error is gone else bucket
 
     def _default_key(self, name: str, owner: str, key_id: str) -> str | None:
-        """Return the default customer managed key of a bucket that is the data source, or None."""
+        """Return a bucket's default key if the bucket is the source and the key is customer managed."""
         is_source, at = self.connector.bucket_is_source, Arn.of(key_id)
         # Only keys in this account and Region can be read. Aliases identify AWS managed keys.
         is_here = (at.region, at.account) == (self.home.region, self.home.account)

@@ -30,7 +30,7 @@ class OutputError(Exception):
 
 
 class Line(NamedTuple):
-    """A line that is wrapped between words on a terminal, unlike a command."""
+    """A line, other than a command, that is wrapped between words on a terminal."""
 
     text: str
     hang: int

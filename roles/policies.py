@@ -26,7 +26,7 @@ class Secret(NamedTuple):
     key_arn: str | None
     """The ARN of the secret's customer managed key; None if there is no such key or it is unknown."""
     is_deleted: bool = False
-    """Whether the secret is scheduled for deletion, so that its policy cannot be read."""
+    """Whether the secret is scheduled for deletion, in which case its policy cannot be read."""
 
 
 class Policies(NamedTuple):
@@ -45,7 +45,7 @@ class Policies(NamedTuple):
 
     @property
     def others(self) -> list[Mapping[str, Any]]:
-        """The statements for `other_secrets` that the role policy does not contain, without Sids."""
+        """The statements, without Sids, that `other_secrets` require and the role policy lacks."""
         written = json.loads(self.role_policy)["Statement"]
         found: list[Mapping[str, Any]] = []
         for secret in self.other_secrets:

@@ -30,7 +30,7 @@ class Rendering(NamedTuple):
 
 
 def render(settings: Mapping[str, object], role_name: str = "") -> Rendering:
-    """Return the policies that the program writes for settings; settings that are None are not set.
+    """Return the policies that the program writes for settings; None means that a setting is not set.
 
     If `role_name` is empty, the role policy contains `<role name>`. Raises SettingsError for invalid
     settings.

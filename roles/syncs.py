@@ -59,7 +59,7 @@ class Sync(NamedTuple):
 
     @property
     def day(self) -> str:
-        """The start date, such as ` of 2026-11-01`; empty if the start time is unknown."""
+        """A phrase with the start date, such as ` of 2026-11-01`; empty if the start time is unknown."""
         return f" of {self.started.astimezone(UTC):%Y-%m-%d}" if self.started else ""
 
     def number(self, metric: str) -> int | None:

@@ -52,7 +52,7 @@ class Subject:
     declared: Declared | None = None
     """The role as a stack's program declares it; None outside any stack."""
     expected: Policies | None
-    """The policies that the program writes; None if the needs do not determine them."""
+    """The policies that the program writes; None if it rejects the data source's settings."""
     required: Sequence[Statement] | None
     """The statements that the role needs, as far as its needs are known; None if they are unknown."""
     optional: Sequence[Statement] = ()
@@ -60,7 +60,7 @@ class Subject:
     everyone: Sequence[Source] | Finding
     """All data sources of the application."""
     users: Sequence[tuple[Source | None, Needs]]
-    """The data sources that use the role, and their needs; if none does, None and the policy's needs."""
+    """The role's data sources and their needs; if no source is known, None and the policy's needs."""
     stated: Stated
     closely: bool = True
     """Whether to read secrets' policies even if the role's own policies allow reading the secrets."""
@@ -86,7 +86,7 @@ class View(Subject):
     trust: Decision
     """Whether Amazon Q Business can assume the role for the application."""
     by_group: Sequence[tuple[RequestGroup, Sequence[Decision]]] = ()
-    """The decisions about the connector's requests, in groups that IAM can simulate together."""
+    """The connector's requests, in groups that IAM can simulate together, with the decisions on them."""
 
     @property
     def decisions(self) -> list[Decision]:

@@ -1,4 +1,4 @@
-"""Run commands in the sandbox, or reset it: `python -m sandbox --help`."""
+"""Run commands in the sandbox, or reset it; `python -m sandbox --help` lists the subcommands."""
 
 import argparse
 import os
@@ -48,7 +48,7 @@ def main() -> int:
         case "run":
             command = arguments.command[arguments.command[:1] == ["--"] :]
             if not command:
-                run.error("expected a command, such as: python -m sandbox run -- pulumi preview")
+                run.error("expected a command, as in `python -m sandbox run -- pulumi preview`")
             return _run(sandbox, command, {})
         case "shell":
             # Skip the user's startup files, which can select a different account or `pulumi`.
@@ -64,7 +64,7 @@ def main() -> int:
 
 
 def _run(sandbox: Sandbox, command: list[str], variables: Mapping[str, str]) -> int:
-    """Replace this process with a command, so that it receives signals and controls the terminal.
+    """Replace this process with a command, which then receives signals and controls the terminal.
 
     Return an exit code if the sandbox cannot be prepared or the command cannot be started.
     """

@@ -52,9 +52,9 @@ _GRACE: Final = 4.0
 """Seconds to wait for calls in progress when the server is stopped."""
 _READ_PREFIXES: Final = ("Get", "List", "Simulate")
 _SIGNATURE: Final = re.compile(r"Credential=([^/]+)/\d+/([\w-]+)/([\w-]+)/")
-"""The access key, the Region, and the service in a request's signature."""
+"""Matches the access key, the Region, and the service in a request's signature."""
 _AWS_MANAGED: Final = re.compile(r"arn:[a-z-]+:iam::aws:policy/(?:.*/)?([^/]+)")
-"""The ARN of an AWS managed policy, and its name."""
+"""Matches the ARN of an AWS managed policy, and captures the policy's name."""
 # An XML namespace, not an address. IAM's error documents declare it.
 _NAMESPACE: Final = "https://iam.amazonaws.com/doc/2010-05-08/"
 
@@ -233,8 +233,8 @@ def _parameters(environ: Environ) -> dict[str, str]:
 def _add_aws_managed_policy(iam: IAMBackend, arn: str) -> None:
     """Add an AWS managed policy to an account the first time that a call refers to the policy.
 
-    moto can add these policies only all at once, at the start. Each change to IAM would then save more
-    than 1,500 policies again.
+    moto can add these policies only all together, when it starts. Each change to IAM would then save
+    more than 1,500 policies again.
     """
     named = _AWS_MANAGED.fullmatch(arn)
     if not named or arn in iam.managed_policies:

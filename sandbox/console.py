@@ -25,7 +25,7 @@ _TRUST_POLICY: Final = {
         }
     ],
 }
-# Several data sources could share this policy. Unlike the policy in AWS's documentation, it allows
+# Several data sources could share this policy. Unlike the policy on AWS's page for AEM, it allows
 # access to all secrets, and allows ingestion only on the index, not on the application.
 _POLICY: Final = {
     "Version": "2012-10-17",

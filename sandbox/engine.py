@@ -32,9 +32,9 @@ _PACKAGES: Final = (
 )
 """The CLI, the language host for YAML programs, and the sandbox's language host for Python programs."""
 _PROGRESS_INTERVAL: Final = 5.0
-"""Minimum seconds between progress lines."""
+"""The minimum time between progress lines, in seconds."""
 _INSTALLER_PATIENCE: Final = 5
-"""Timeout in seconds for the installer's site."""
+"""The timeout for the installer's site, in seconds."""
 _ADVICE: Final = (
     "Install the Pulumi CLI (https://www.pulumi.com/docs/install/) or a Go toolchain "
     "(https://go.dev/doc/install) of at least the version in sandbox/engine/go.mod. Then run the "
@@ -87,7 +87,7 @@ def _on_path() -> Path | None:
 
 
 def _digest() -> str:
-    """Return a digest of the files in `engine/`; a different digest causes a new build."""
+    """Return a digest of the files in `engine/`; if it changes, the engine is built again."""
     sources = sorted(path for path in _SOURCE.rglob("*") if path.is_file())
     return hashlib.sha256(b"\0".join(path.read_bytes() for path in sources)).hexdigest()[:16]
 

@@ -2,8 +2,8 @@
 
 The real engine comes first on PATH. The environment has its own Pulumi home, file backend, and
 passphrase, and a server on loopback in place of AWS. The engine attaches to the providers in that
-server, which is faster than starting them for each command. By default, all files are in `.sandbox`. The
-environment does not contain the user's credentials or settings for AWS, Pulumi, and proxies, except two
+server, because starting them for each command is slower. By default, all files are in `.sandbox`. The
+environment does not contain the user's credentials or settings for AWS, Pulumi, or proxies, except two
 Pulumi variables that change only a command's output.
 """
 
@@ -139,7 +139,7 @@ class Sandbox:
     def _end_server(self) -> None:
         """Delete the server's lock, which stops the server, and wait a few seconds for it to stop.
 
-        No signal is sent, because the process ID may now belong to another process or container.
+        No signal is sent, because the process ID may be from another container or may have been reused.
         """
         self.aws.mkdir(exist_ok=True)
         path = self.aws / "server.lock"
@@ -158,7 +158,7 @@ class Sandbox:
             yield
 
     def _install_providers(self, binaries: Path) -> None:
-        """Install the providers' stand-ins, or a link to the selected plugin, in the SDKs' versions.
+        """Install stand-ins for the providers, or a link to the selected plugin, in the SDKs' versions.
 
         The installed stand-ins are for engines that do not attach to the server.
         """
@@ -249,7 +249,7 @@ class Sandbox:
 
 
 def aws_variables(port: int) -> dict[str, str]:
-    """Return the variables that make an AWS SDK call the server on the given port."""
+    """Return the variables with which AWS SDKs call the server on the given port."""
     return {
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,  # version 1 of the AWS CLI reads only this name
@@ -303,7 +303,7 @@ def _runs(process: int) -> bool:
         return False
     except PermissionError:
         return True
-    status = Path(f"/proc/{process}/stat")  # on Linux; the state comes after the name in parentheses
+    status = Path(f"/proc/{process}/stat")  # exists on Linux; the state follows the name in parentheses
     return not status.exists() or status.read_text().rpartition(") ")[2][:1] != "Z"
 
 

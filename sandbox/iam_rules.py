@@ -72,7 +72,7 @@ def validate_request(
     """Raise IamError if IAM would reject the call according to this module's rules.
 
     `roles` contains the existing roles by name, and `managed_policies` contains the ARNs of the existing
-    managed policies. The rules assume a well-formed call; other calls can raise a different exception.
+    managed policies. The rules assume a well-formed call; any other call can cause an unrelated error.
     """
     for name, pattern in _PARAMETERS.items():
         if name in parameters and not pattern.fullmatch(parameters[name]):

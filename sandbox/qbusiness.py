@@ -223,7 +223,7 @@ def _model() -> Any:
 
 @functools.cache
 def _routes() -> list[tuple[str, re.Pattern[str], Any]]:
-    """Return each operation's HTTP method, a pattern for its path, and the operation."""
+    """For each operation, return its HTTP method, a pattern for its path, and the operation itself."""
     operations = [_model().operation_model(name) for name in _model().operation_names]
     return [
         (

@@ -120,7 +120,7 @@ def test_secret_document_requires_show_secrets(read: Any, text: str):
     state = exported(*WIKI)
     stack = read(encrypted(state, text))
     assert (stack.roles, len(stack.left_out)) == ((), 1)
-    assert stack.left_out["wiki"].endswith("which check would show: pass --show-secrets")
+    assert stack.left_out["wiki"].endswith("`check` shows them only with --show-secrets")
     shown = read(encrypted(state, text, json.dumps(text)), shows=True)
     assert shown.roles == read(state).roles
 

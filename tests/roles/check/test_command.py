@@ -263,7 +263,7 @@ def test_findings_list_their_entries_and_shared_resources_are_read_once(two: Wor
 def test_entry_with_secret_document_is_left_out_without_show_secrets(two: World):
     two.secrets_in_state = {ROLE_ARN}
     said = two.check("--data-source", "aem")
-    text = "aem has secret policies, which check would show: pass --show-secrets"
+    text = "aem has secret policies; `check` shows them only with --show-secrets"
     assert (said.code, said.answers("skipped")) == (2, [f"deployment: {text}"])
     said = two.check("--data-source", "aem", "--show-secrets")
     assert (said.code, said.answers("skipped")) == (0, [])
