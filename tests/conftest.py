@@ -81,7 +81,7 @@ def _difference(name: str, before: str, other: str, after: str) -> list[str]:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
-    """Mark the tests with a fixture that prepares a sandbox, because they need an engine.
+    """Add the marker `engine` to each test whose fixtures prepare a sandbox.
 
     After pytest-randomly's shuffle, run the longest tests first, so that no worker finishes late.
     """

@@ -3,8 +3,8 @@
 `python -m tests.faults [ID...]` applies one fault after another to a copy of the project. For each, it
 first runs the test that is known to find the fault and, if this test passes, all of `make unit`.
 
-Each fault is a block of `faults.txt`. The first line contains the fault's ID, which begins with its
-kind; the file; and the test that finds the fault, followed by `slow` if `make unit` omits this test.
+Each fault is a block of `faults.txt`. The first line contains the fault's ID (the fault's kind and a
+number), the file, and the test that finds the fault, followed by `slow` if `make unit` omits this test.
 Lines with `-` contain the text to replace, which occurs once in the file; lines with `+` contain the new
 text. If the file no longer contains the text, replace the fault with another one of the same kind.
 """

@@ -59,7 +59,7 @@ class SkippedError(Exception):
 
 @dataclass(frozen=True)
 class Run:
-    """A run in an account; the names of the resources that it creates begin with its name."""
+    """A run in an account; the names of the run's resources begin with the run's name."""
 
     name: str
     clients: Mapping[str, Any]
@@ -76,7 +76,7 @@ class Run:
         return re.sub("|".join(map(re.escape, moved)), lambda found: moved[found[0]], text)
 
     def expect(self, read: Callable[[], object], expected: object) -> None:
-        """Check the result of `read`; on AWS, wait until it is the expected one."""
+        """Check that `read` returns the expected result; on AWS, wait until it does."""
         deadline = time.monotonic() + _PATIENCE * _is_aws()
         while (found := read()) != expected and time.monotonic() < deadline:
             time.sleep(2)
@@ -126,7 +126,7 @@ def _is_aws() -> bool:
 
 
 def _settle() -> None:
-    """On AWS, wait until changes are usually visible to all readers."""
+    """On AWS, wait long enough for most changes to become visible to all readers."""
     time.sleep(_SETTLED * _is_aws())
 
 
@@ -134,7 +134,7 @@ def _settle() -> None:
 
 
 def documents(run: Run) -> Iterator[tuple[str, Options, str, str]]:
-    """Yield each connector's name, options, and policies; skip connectors with repeated policies."""
+    """Yield each connector's name, options, and policies, but each pair of policies only once."""
     seen: set[tuple[str, ...]] = set()
     for name, connector in CONNECTORS.items():
         options = every_option(connector)
@@ -146,7 +146,7 @@ def documents(run: Run) -> Iterator[tuple[str, Options, str, str]]:
 
 
 def answers(run: Run, service: str, operation: str, key: str, **parameters: Any) -> list[Any]:
-    """Return the items on all pages; raise SkippedError if the call is denied or not supported."""
+    """Return the items on all pages; raise SkippedError if a call is denied or fails in the sandbox."""
     try:
         pages = run.clients[service].get_paginator(operation).paginate(**parameters)
         return [item for page in pages for item in page[key]]
@@ -246,7 +246,7 @@ def role_is_created_checked_and_destroyed(run: Run) -> None:
 
 
 def question_whether_ingestion_works_with_index_alone(run: Run) -> None:
-    """Ingest a document into a nonexistent index, with a role that only the caller can assume."""
+    """Try to put and delete a document in a nonexistent index; only the caller can assume the role."""
     if not _is_aws():
         raise SkippedError("the sandbox doesn't decide requests to Amazon Q Business")
     iam, sts, name = run.clients["iam"], run.clients["sts"], f"{run.name}-ingestion"
@@ -408,7 +408,7 @@ def _environment(run: Run) -> dict[str, str]:
     plugins.mkdir(parents=True, exist_ok=True)
     (home / "plugins").symlink_to(plugins)
     (state / ".pulumi").mkdir(parents=True)
-    # Omit other Pulumi variables, because they could change every command.
+    # Omit other Pulumi variables, because they could affect every command.
     kept = {key: its for key, its in os.environ.items() if key == ATTACHED or "PULUMI_" not in key}
     return kept | {
         "AWS_REGION": run.region,

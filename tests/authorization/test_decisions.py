@@ -1,4 +1,4 @@
-"""Tests `pages/examples.py`, `example_calls.py`, and `components/policies.py`."""
+"""Tests `pages/examples.py`, `pages/example_calls.py`, and `components/policies.py`."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Tests `pages/__main__.py`, `markdown.py`, `version.py`, and the pages in docs/."""
+"""Tests `pages/__main__.py`, `pages/markdown.py`, `pages/version.py`, and the pages in docs/."""
 
 import json
 import re

@@ -1,7 +1,7 @@
 """Tests docs/operate: the commands repair a stack if the CLI is killed during an IAM call.
 
-When the CLI is killed, each of a stack's entries waits before or after IAM executes a call. A kill
-between calls leads to the same states, because the engine then only reads IAM and writes its own state.
+When the CLI is killed, a call for each of several entries waits; IAM has executed some of these calls.
+A kill between calls leads to the same states: the engine then only reads IAM and writes its own state.
 """
 
 import re

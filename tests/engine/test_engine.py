@@ -1,4 +1,4 @@
-"""Tests `components/connector_role.py` and `policies.py` with unknown values and with secrets."""
+"""Tests `components/connector_role.py` and `components/policies.py` with unknown values and secrets."""
 
 import json
 from typing import Any, Final

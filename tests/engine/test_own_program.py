@@ -47,7 +47,7 @@ def problems(document: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def named(name: str, options: str = "") -> str:
-    """Return the program with a KMS key, another component name, and resource options."""
+    """Return the program with a KMS key, this component name, and these resource options."""
     program = PROGRAM.replace('"docs",\n    {', f'"{name}",\n    {{{KEY}')
     return program.replace("    },\n)", f"    }},\n{options})")
 

@@ -375,7 +375,7 @@ def test_only_deploy_roles_can_write_cross_account_state(program: Program):
         assert decided == allowed, role
 
 
-def test_deploy_and_preview_roles_allow_only_iam_without_state_bucket(monkeypatch: pytest.MonkeyPatch):
+def test_deploy_and_preview_roles_without_state_bucket_allow_only_iam(monkeypatch: pytest.MonkeyPatch):
     program = Program(monkeypatch, stateBucket="", kmsKeyArn="")
     for role in (DEPLOY, PREVIEW):
         granted = [each["Action"] for each in program.statements(role)]
@@ -385,7 +385,7 @@ def test_deploy_and_preview_roles_allow_only_iam_without_state_bucket(monkeypatc
 # IAM's quotas.
 
 
-def test_size_beyond_a_quota_is_rejected_before_any_creation(monkeypatch: pytest.MonkeyPatch):
+def test_size_beyond_quota_is_rejected_before_anything_is_created(monkeypatch: pytest.MonkeyPatch):
     def imported(count: int, path: str) -> list[str]:
         """Return ARNs of console-created roles with names of the maximum length."""
         return [f"arn:aws:iam::{ACCOUNT}:role/{path}/{f'QBusiness-{n}-':x<64}" for n in range(count)]

@@ -39,7 +39,7 @@ class _EventAliaser(EventAliaser):
 
 
 def install() -> None:
-    """Replace these parts of botocore for the clients that are created later."""
+    """Replace the slow parts of botocore for the clients that are created later."""
     botocore.session.create_loader = cache(botocore.loaders.create_loader)
     botocore.hooks.accepts_kwargs = lru_cache(1000)(botocore.hooks.accepts_kwargs)
     botocore.client.ClientCreator = _ClientCreator

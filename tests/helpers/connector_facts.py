@@ -1,4 +1,4 @@
-"""List the facts about each connector from AWS's pages, independently of the program."""
+"""List facts from AWS's pages about each connector, independently of the program."""
 
 from collections.abc import Iterator
 from typing import Final, NamedTuple
@@ -22,8 +22,8 @@ class Facts(NamedTuple):
     status: str
 
 
-# If a connector requires a bucket, the bucket is the data source; only these connectors' pages
-# allow the role to pass roles. The pages of exchange, onedrive-original, onedrive-new, and github-cloud
+# If a connector requires a bucket, the bucket is the data source; only the policies on these connectors'
+# pages allow iam:PassRole. The pages of exchange, onedrive-original, onedrive-new, and github-cloud
 # mention no bucket, but these connectors' configurations can specify a bucket.
 _TABLE: Final = """
 aem-cloud                       AEM                        required  no        optional  legacy

@@ -37,8 +37,8 @@ def statements(name: str, part_of_sid: str = "") -> Sequence[Statement]:
 def filled(written_out: Iterable[Statement], options: Options) -> list[Statement]:
     """Return the statements that the options require, with the options' ARNs and bucket account."""
     objects = f"{options.bucket_arn}/*"
-    # For each Sid, the option that requires the statement, and the resources if they depend on the
-    # options. The other statements are required if the options contain network ARNs.
+    # `changing` maps a Sid to the option that requires the statement, and to the statement's resources
+    # if they depend on the options. Other statements are required if the options contain network ARNs.
     changing: dict[str, tuple[object, list[str | None] | None]] = {
         **{
             option.statement: (options.arns(name), [*options.arns(name)])

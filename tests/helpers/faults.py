@@ -18,7 +18,7 @@ class Failure(NamedTuple):
     """The beginning of the role's name."""
     call: str
     fault: str
-    """`Throttling`; `connection-reset`; or `reply-lost`, if IAM executes the call."""
+    """`Throttling`, `connection-reset`, or, if IAM executes the call, `reply-lost`."""
 
 
 class Proxy(NamedTuple):
@@ -82,7 +82,7 @@ class Gate:
         assert self.arrived.acquire(timeout=TIMEOUT), "no further call arrived at the gate"
 
     def open(self) -> None:
-        """Let all later calls pass, and the waiting calls whose callers are still connected."""
+        """Release the waiting calls whose callers are still connected, and let all later calls pass."""
         self.opened = True
         self.settled.set()
 

@@ -1,4 +1,4 @@
-"""Write galleries: golden files with the messages about many invalid settings."""
+"""Compose galleries: golden files with the messages about many invalid settings."""
 
 import re
 from collections.abc import Mapping
@@ -7,8 +7,8 @@ from collections.abc import Mapping
 def gallery(messages: Mapping[str, str], fix: str = "") -> str:
     """Return each message with its title, without repeated parts.
 
-    These parts are an expectation that equals the previous one for the setting, and the usual fix, in
-    which `{}` is the path of the setting.
+    The repeated parts are the setting's previous expectation, and the usual fix, in which `{}` is the
+    setting's path.
     """
     lines: list[str] = []
     last: dict[str, str] = {}

@@ -75,7 +75,7 @@ def share_packages(directory: Path) -> None:
 
 
 def make_separate(directory: Path, project: Mapping[str, object]) -> None:
-    """Turn a stack's directory into another project, without this project's components and packages."""
+    """Turn a stack's directory into a separate project, without this project's components and venv/."""
     (directory / "Pulumi.yaml").write_text(yaml.safe_dump({"name": PROJECT_NAME, **project}))
     for name in ("components", "venv"):
         (directory / name).unlink()
@@ -103,7 +103,7 @@ def install(package: Path | str, directory: Path, *more: str) -> str:
 def offline(directory: Path) -> Mapping[str, str]:
     """Return variables that make Pulumi's virtual environments use the packages in the project's venv/.
 
-    The variables refer to files that this function writes in the directory: an empty package named
+    The variables refer to files that this function writes to the directory: an empty package named
     `wheel`, which Pulumi installs although nothing needs it, and a script in place of Python. The script
     does not install pip in virtual environments, because pip's installation would take ten seconds.
     """

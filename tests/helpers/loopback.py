@@ -17,7 +17,7 @@ class Handler(BaseHTTPRequestHandler):
     def forward(self, upstream: str, body: bytes) -> tuple[int, bytes, dict[str, str]]:
         """Forward the request to another server; return the response's status, body, and headers.
 
-        The headers exclude those that `answer` sends itself.
+        The headers exclude those of the connection and those that `answer` sends itself.
         """
         url, headers = upstream + self.path, dict(self.headers)
         call = Request(url, body or None, headers, method=self.command)  # noqa: S310 on loopback

@@ -21,7 +21,7 @@ asyncio.set_event_loop(_LOOP)
 # again when Python collects the futures, possibly during another test. (Printing tracebacks even breaks
 # code that Python 3.11 is compiling at that moment: python/cpython#106905.)
 _LOOP.set_exception_handler(lambda _loop, _context: None)
-# No test reads a resource's position in the source, and finding it takes a third of a run's time.
+# No test reads a resource's position in the source, and finding it would take a third of a run's time.
 mock.patch("pulumi.runtime.resource._get_stack_trace", source_pb2.StackTrace).start()
 
 
@@ -59,7 +59,7 @@ class Deployment(pulumi.runtime.Mocks):
         self.existing = existing
         """Whether the resources exist, so that previews contain their IDs and the role's outputs."""
         self.account = account
-        """None stands for a provider with an unknown configuration, whose functions return nothing."""
+        """None means an unknown provider configuration; the provider's functions then return nothing."""
         self.partition = partition
         self.registrations: list[Registration] = []
         self.outputs: dict[str, Mapping[str, Any]] = {}
@@ -134,7 +134,7 @@ class Deployment(pulumi.runtime.Mocks):
 
 
 class _Monitor(MockMonitor):
-    """Pulumi's mock monitor, which also records the requests."""
+    """A mock monitor that also records the requests."""
 
     def __init__(self, deployment: Deployment) -> None:
         super().__init__(deployment)

@@ -66,7 +66,7 @@ def run_section(
     """Run a section's commands in one shell; stop at the first failure, and answer yes to prompts.
 
     The shell's environment contains PULUMI_RUN_PROGRAM=true, which the pages also set, and the given
-    variables, which also replace the values that the commands export.
+    variables. These variables replace the values that the commands export.
     tests/docs/test_pages.py checks that the commands can be pasted into an interactive shell.
     """
     script = commands(section, *pages)
@@ -79,7 +79,7 @@ def run_script(
 ) -> subprocess.CompletedProcess[str]:
     """Run a script from a page in the same way as `run_section`."""
     script = with_values(script, variables)
-    # Pulumi rejects PULUMI_OPTION_YES with --preview-only, so scripts with that option pass --yes.
+    # PULUMI_OPTION_YES and --preview-only conflict. Scripts with --preview-only pass --yes if necessary.
     confirmed = {} if "--preview-only" in script else {"PULUMI_OPTION_YES": "true"}
     session = {"PATH": page_path(stack), "PULUMI_RUN_PROGRAM": "true", **confirmed, **variables}
     return stack.execute("sh", "-euc", script, check=check, **session)

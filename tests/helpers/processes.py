@@ -62,10 +62,10 @@ def eventually(happens: Callable[[], object], condition: str) -> None:
 
 
 def commands_with(variable: str) -> list[str]:
-    """Return the commands of all processes with an environment variable, passed as `NAME=value`."""
+    """Return the commands of all processes whose environment contains `variable` (`NAME=value`)."""
     found: list[str] = []
     for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):  # the process has ended, or belongs to another user
+        with suppress(OSError):  # the process has ended or belongs to another user
             if variable.encode() in (process / "environ").read_bytes().split(b"\0"):
                 found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode())
     return found

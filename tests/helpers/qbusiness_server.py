@@ -84,9 +84,9 @@ class Server:
         self.bucket_owner = ACCOUNT
         """The account that owns every bucket; moto does not check which owner a call expects."""
         self.spoil: dict[str, Callable[[bytes], bytes]] = {}
-        """Functions that change a response's body, which then need not match the model, by action."""
+        """By action, functions that change a response's body, which then need not match the model."""
         self.fill: dict[str, Callable[[], None]] = {}
-        """Functions that create a service's resources on the first call to the service, by service."""
+        """By service, functions that create the service's resources on the first call to the service."""
         self._filling = threading.Lock()
         self.calls: list[str] = []
         """The action of each call, such as `iam:GetRole`."""
@@ -253,7 +253,7 @@ def listening() -> Generator[Callable[[], Server]]:
         """Replace the server with one for a new account without data sources; return the new server."""
         nonlocal server
         moto_api_backend.reset()
-        # Without a seed, 1 in 200 secret ARNs ends with characters that look like part of the name.
+        # Without a seed, 1 in 200 secret ARNs would end with characters that look like part of the name.
         mock_random.seed(0)
         server = Server(url)
         return server

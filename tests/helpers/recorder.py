@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 from tests.helpers.loopback import Handler, serving
 
 Answer = Callable[[Mapping[str, str]], tuple[int, str]]
-"""Receives a call's parameters; returns the HTTP status and the response."""
+"""A function that receives a call's parameters and returns the HTTP status and the response."""
 
 
 class Recorder:

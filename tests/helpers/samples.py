@@ -29,7 +29,7 @@ class Samples(NamedTuple):
     """Valid and invalid values of one setting."""
 
     example: Any
-    """A valid value; for a setting in `FULL`, the one in the expected policies in `golden/`."""
+    """A valid value; for a setting in `FULL`, the value in the expected policies in `golden/`."""
     mistyped: object
     """A value of a type that the setting does not accept, for `golden/messages.txt`."""
     malformed: str | None = None
@@ -59,7 +59,7 @@ SAMPLES: Final[Mapping[str, Samples]] = {
             *("us_east_1", "US-east-1", "us-1", "u-east-1", "abcdef-east-1", "us-a-b-c-d-1"),
             *(f"us-{17 * 'w'}-1", "us-east-100", "us-east-\u0661"),
         ],
-        # An ARN would contain a Region, which the setting must match.
+        # With an ARN, the setting would have to match the ARN's Region.
         others={"application_id": APPLICATION_ID},
     ),
     "application_id": Samples(

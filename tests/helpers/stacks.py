@@ -44,8 +44,8 @@ class Update(NamedTuple):
     changes: Mapping[str, int]
     """The number of resources by operation, such as create or same; empty without a summary."""
     steps: list[tuple[str, str, tuple[str, ...]]]
-    """The operation, the resource's name, and the changed paths, or only the properties if the provider
-    reports no paths; in the engine's order, without refreshes and providers."""
+    """Each step's operation, resource name, and changed paths (only properties if the provider reports
+    no paths). The steps are in the engine's order, without refreshes and providers."""
     errors: list[tuple[str, str]]
     """Each error's resource name (empty if there is no resource) and message."""
 
@@ -110,7 +110,7 @@ class Stack:
     def write_program(self, text: str) -> None:
         """Replace the program and delete the old program's bytecode.
 
-        Otherwise, Python would reuse the bytecode for a program with the same length and timestamp.
+        Python would otherwise reuse this bytecode for a new program with the same length and timestamp.
         """
         path = self.directory / "__main__.py"
         path.write_text(text)

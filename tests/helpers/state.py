@@ -91,7 +91,7 @@ def deployed(config: Mapping[str, Mapping[str, Any]], outputs: Mapping[str, Any]
 
 
 def encrypted(state: Any, text: str, plain: str | None = None) -> Any:
-    """Return the state with a text encrypted or, if `plain` is its JSON, decrypted."""
+    """Return the state with a text encrypted or, if `plain` (the text as JSON) is given, decrypted."""
     if isinstance(state, dict):
         return {key: encrypted(value, text, plain) for key, value in state.items()}
     if isinstance(state, list):

@@ -1,9 +1,9 @@
 """Run the programs of the tests' stacks in processes that have already imported modules.
 
-Starting Python and importing Pulumi's SDK take half of an operation's time. A stack's `venv/bin/python`
-is a script that passes its arguments, environment, directory, and descriptors to a server, which forks;
-Pulumi's language host starts the script as if it were Python. With COLD_PROGRAMS=1, Python starts as it
-does for a user.
+Starting Python and importing Pulumi's SDK would take half of an operation's time. A stack's
+`venv/bin/python` is a script that passes its arguments, environment, directory, and descriptors to a
+server, which forks; Pulumi's language host starts the script as if it were Python. With COLD_PROGRAMS=1,
+Python starts as it does for a user.
 """
 
 import ast

@@ -113,14 +113,14 @@ class Output(NamedTuple):
     err: str
     """Standard error without `remark`."""
     remark: str = ""
-    """The messages about ended support for connectors; most tests use such a connector."""
+    """The messages about connectors whose support has ended; most tests use such a connector."""
 
     @property
     def json(self) -> dict[str, Any]:
         return json.loads(self.out)
 
     def answers(self, state: str) -> list[str]:
-        """Return the first line, after the state, of each answer from `check` that has this state."""
+        """Return the text after the state in the first line of each `check` answer with this state."""
         return re.findall(rf"^{state} +(.*)$", self.out, flags=re.MULTILINE)
 
     def answer(self, question: str) -> str:
@@ -133,7 +133,7 @@ class Output(NamedTuple):
 
     @property
     def rejection(self) -> str:
-        """The only line of standard error; the exit code must be 2, with no standard output."""
+        """The only line of standard error; the exit code is 2, and standard output is empty."""
         assert (self.code, self.out) == (2, "")
         (line,) = self.err.splitlines()
         return line
@@ -435,7 +435,7 @@ class World(Maker):
         return self.server.data_source(identifier)
 
     def sync(self, identifier: str, status: str, **more: Any) -> None:
-        """Add a sync job that becomes the latest one of a data source."""
+        """Add a sync job, which becomes the data source's latest job."""
         path = (APPLICATION_ID, INDEX_ID, identifier)
         syncs = self.server.qbusiness.sync_jobs.setdefault(path, [])
         started = datetime(2026, 11, len(syncs) + 1, 12, 30, tzinfo=UTC).timestamp()

@@ -1,6 +1,6 @@
 """Tests `plugin/__main__.py`, the package for other languages.
 
-Programs are compiled against the schema, so a breaking change to the schema breaks them.
+Programs are compiled against the schema, so an incompatible change to the schema breaks them.
 """
 
 import json
@@ -39,7 +39,7 @@ FULL: Final[Mapping[str, object]] = {
     "roleName": "qbusiness-from-yaml",
     "permissionsBoundaryArn": "arn:aws:iam::aws:policy/ReadOnlyAccess",  # a policy in the sandbox
 }
-"""Every input except the bucket inputs, with the values in `samples.FULL`."""
+"""Every input except the bucket inputs, most of them with the values in `samples.FULL`."""
 BUCKET: Final = {
     **{camel_case(name): value for name, value in S3.items()},
     "bucketAccountId": examples.ACCOUNT,

@@ -1,4 +1,4 @@
-"""Tests `tests/live.py`: a run's transcript in the sandbox, and the resources that it leaves."""
+"""Tests `tests/live.py`: the transcript and the resources that a run in the sandbox leaves."""
 
 import fnmatch
 import json
@@ -121,7 +121,7 @@ def test_run_leaves_only_transcript_and_needs_only_listed_permissions(live: Run,
 
 
 def test_read_only_run_changes_nothing_and_can_fail(live: Run, recorded: Recorder):
-    # Allow one of the similar requests, which must be denied.
+    # Allow only kms:Decrypt, even in similar requests, which must be denied.
     decide = simulation(lambda action, _: "allowed" if action == "kms:Decrypt" else "implicitDeny")
     recorded.answers["SimulateCustomPolicy"] = decide
     error = ("ERROR", "INVALID_ACTION", "The action does not exist.")

@@ -108,7 +108,7 @@ def test_ci_page_lists_each_github_variable_and_secret():
 # The commands.
 
 
-def test_release_requires_tag_with_version_and_takes_notes_from_changelog(tmp_path: Path):
+def test_release_requires_tag_that_matches_version_and_takes_notes_from_changelog(tmp_path: Path):
     (step,) = [step for step in JOBS["release"]["steps"] if step.get("shell") == "python"]
     shutil.copy(PROJECT / "pyproject.toml", tmp_path)
     (tmp_path / "CHANGELOG.md").write_text(
@@ -140,7 +140,7 @@ def outputs(job: dict[str, Any], directory: Path, **variables: str) -> dict[str,
 def test_environments_are_read_from_stack_settings_files(tmp_path: Path):
     for new, first, production in (
         (["yaml", "dev.yaml", "example.yaml"], [], []),
-        # Pulumi.STACK.deploy.yaml contains deployment settings: `pulumi deployment settings --help`.
+        # Pulumi.STACK.deploy.yaml contains deployment settings; see `pulumi deployment settings --help`.
         (["prod.yaml", "prod.deploy.yaml", "dev.deploy.yaml", "deploy.yaml"], ["deploy"], ["prod"]),
         (
             ["staging.yaml", "production-eu.yaml", "a.b.yaml", "it's $(x).yaml"],
@@ -207,7 +207,7 @@ def running(
 ) -> set[str]:
     """Return the jobs that run, apart from `list`.
 
-    `first` and `production` are outputs of `list`. If the job `deploy` runs, `deploy` is its result.
+    `first` and `production` are outputs of `list`; if the job `deploy` runs, its result is `deploy`.
     """
     stacks = "[]" if first == production == "[]" else '["a stack"]'
     listed = SimpleNamespace(first=first, production=production, stacks=stacks)
@@ -247,7 +247,7 @@ def test_each_event_runs_its_jobs():
     assert running(of_event("workflow_dispatch", "refs/heads/other")) == set()
 
 
-def test_audit_runs_on_main_branch_once_it_is_set_up():
+def test_audit_runs_only_on_main_branch_and_only_after_setup():
     for audited, ref, jobs in (
         ("{}", "refs/heads/main", {"audit"}),
         ("{}", "refs/heads/other", set[str]()),
@@ -580,7 +580,7 @@ def test_report_is_shortened_only_beyond_limit_in_bytes(tmp_path: Path):
 
 
 @pytest.mark.parametrize(("lines", "shown"), [(5_998, 5_998), (6_001, 5_999)])
-def test_report_keeps_start_of_code_block_and_summary_keeps_all(tmp_path: Path, lines: int, shown: int):
+def test_report_keeps_start_and_summary_keeps_all_of_code_block(tmp_path: Path, lines: int, shown: int):
     script = f"echo '~~~text'; seq -w 100000001 {100_000_000 + lines}; echo '~~~'; echo note >&2; exit 1"
     done, text = report(tmp_path, script, "--markdown")
     assert (done.returncode, done.stderr) == (1, "note\n")
@@ -592,7 +592,7 @@ def test_report_keeps_start_of_code_block_and_summary_keeps_all(tmp_path: Path, 
     assert summary.endswith(f"\n{100_000_000 + lines}\n~~~\n{notes}")
 
 
-def test_guardrails_without_packages_end_the_job(tmp_path: Path):
+def test_job_fails_if_packages_of_guardrails_are_missing(tmp_path: Path):
     action = yaml.safe_load((PROJECT / "template/.github/actions/pulumi/action.yml").read_text())
     commands = "".join(step.get("run", "") for step in action["runs"]["steps"])
     (check,) = (line for line in commands.splitlines() if "import pulumi_policy" in line)

@@ -1,4 +1,4 @@
-"""Tests `sandbox/account.py` and `aws_server.py`: the account's resources, and rejected calls."""
+"""Tests `sandbox/account.py` and `sandbox/aws_server.py`: the account's resources and rejected calls."""
 
 import json
 from typing import Any

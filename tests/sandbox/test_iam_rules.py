@@ -103,7 +103,7 @@ FULL = Role("other", {}, tuple(KEYS[:50]))
         ("TagRole", [TAGGED, FULL], {"RoleName": "role", **tags("aws:x")}, INVALID),
     ],
 )
-def test_call_is_accepted_or_rejected_as_by_iam(
+def test_rules_accept_and_reject_calls_as_iam_does(
     action: str, roles: list[Role], parameters: dict[str, str], expected: str
 ):
     assert code(action, parameters, roles) == expected

@@ -1,4 +1,4 @@
-"""Tests `sandbox/provider/native.py`, in which a data source behaves as with pulumi-aws-native.
+"""Tests `sandbox/provider/native.py`: a data source behaves as it does with pulumi-aws-native.
 
 Comments cite the real functions, whose files are in `provider/pkg` in
 https://github.com/pulumi/pulumi-aws-native. The resource's properties and ID follow AWS's schema for
