@@ -1,7 +1,7 @@
 """Audit, check, and assign data sources' roles, and prepare their import, from the command line.
 
 qbusiness-roles adopt --stack STACK --application ID   prepare the import of data sources' roles
-qbusiness-roles adopt --restore FILE                   restore the roles to their state before the import
+qbusiness-roles adopt --restore FILE                   restore policies and data sources' earlier roles
 qbusiness-roles assign --stack STACK ENTRY=ID          give data sources the roles of a stack
 qbusiness-roles audit                  compare every data source's role with the program's policies
 qbusiness-roles check --stack STACK    check whether a sync with a stack's role will work

@@ -307,7 +307,7 @@ class _Reader:
         if key is None and owner != self.home.account:
             self.fault("encryption", problem(f"{encrypted}, {_NOT_ACROSS_ACCOUNTS}"))
         elif not is_source and (key or self.connector.name in _S3_KEYS_CONNECTORS):
-            text = "but connectors read files only from buckets that use SSE-S3"
+            text = "but this connector's role can decrypt only files that use SSE-S3"
             self.fault("encryption", problem(f"{encrypted}, {text}"))
         return key if is_source else None
 

@@ -207,7 +207,7 @@ def running(
 ) -> set[str]:
     """Return the jobs that run, apart from `list`.
 
-    `first` and `production` are outputs of `list`; if the job `deploy` runs, its result is `deploy`.
+    `first` and `production` are outputs of `list`; `deploy` is the result of the job `deploy`, if any.
     """
     stacks = "[]" if first == production == "[]" else '["a stack"]'
     listed = SimpleNamespace(first=first, production=production, stacks=stacks)
