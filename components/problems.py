@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 import pulumi
 
 HIDDEN: Final = "[secret]"  # the text that replaces a secret value, or a value derived from one
-_MAXIMUM_SHOWN: Final = 120  # the maximum number of a value's characters in a message
+_MAXIMUM_SHOWN: Final = 120  # the maximum length of a value in a message
 
 
 def camel_case(name: str) -> str:

@@ -458,7 +458,7 @@ def _other_contexts(request: Request) -> Iterator[tuple[str, Request]]:
 
 
 def _other_arns(arn: str) -> Iterator[tuple[str, str]]:
-    """Return ARNs that differ from an ARN in one part, each after a description of the difference."""
+    """Yield a description of each difference, and an ARN that differs from `arn` in only this way."""
     _, _, service, region, account, resource = arn.split(":", 5)
     yield "other partition", arn.replace("arn:aws:", "arn:aws-cn:")
     if region:  # Amazon S3 and IAM ARNs do not have a Region

@@ -27,7 +27,7 @@ def locked() -> str:
 def requirements() -> str:
     """Return the pins without hashes, after the header and the package's line in the current file.
 
-    The package's line contains the repository's URL, which the package's publisher changes.
+    The package's publisher replaces the placeholder in this line with the repository's URL.
     """
     text = with_version(_REQUIREMENTS)
     pinned = "".join(f"{pin}\n" for pin in _PIN.findall(_LOCKED.read_text()))

@@ -25,7 +25,7 @@ class Provider(ComponentProvider):
     """A provider that serves the component to the engine."""
 
     def __init__(self) -> None:
-        """Describe the package for registries, because Pulumi's host sets only its name and version."""
+        """Add the metadata for registries; Pulumi's host sets only the name and the version."""
         super().__init__([ConnectorRole], NAME, version=VERSION)
         package = importlib.metadata.metadata(NAME)
         described = {

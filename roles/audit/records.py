@@ -52,7 +52,7 @@ _LETTERS: Final = str.maketrans("0123456789", "ghijklmnop")
 
 
 class Record(NamedTuple):
-    """A finding about a role or data sources, a failed read, or an unused role."""
+    """A finding, a note, an unused role, a failed read, or a data source without findings."""
 
     kind: Kind
     account: str

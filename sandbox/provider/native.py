@@ -2,7 +2,7 @@
 
 Most docstrings mention the real provider's corresponding function and its package, in `provider/pkg` in
 https://github.com/pulumi/pulumi-aws-native. That provider calls Cloud Control, which calls Amazon Q
-Business; this module calls Amazon Q Business directly. `provider/__init__.py` lists the differences.
+Business; this module calls Amazon Q Business directly. The package's docstring lists other differences.
 """
 
 from collections.abc import Callable, Collection, Mapping

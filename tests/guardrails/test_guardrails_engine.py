@@ -78,7 +78,7 @@ aws.iam.RolePolicy("policy", role=role.name, policy=policy)
 
 
 def program(roles: Mapping[str, Declared]) -> str:
-    """Return a program that declares roles directly, as templates do."""
+    """Return a program that declares roles directly, without ConnectorRole, as many templates do."""
     numbered = enumerate(roles.items())
     texts = {name.replace(" ", "_"): declared.as_text(number) for number, (name, declared) in numbered}
     return PROGRAM.format(roles=json.dumps(texts))

@@ -14,7 +14,7 @@ Statement = dict[str, Any]
 
 
 def role_policy(options: Options, role_name: str = ROLE_NAME, connector: str = "") -> dict[str, Any]:
-    """Return the role policy for a connector, or for any connector that accepts these options."""
+    """Return the role policy for `connector` or, without it, for any connector with these options."""
     page = statements("s3-v1" if options.bucket_is_source else "confluence-server")
     included = filled([*page, *statements("own")], options)
     for statement in included:

@@ -33,7 +33,7 @@ def test_operation_accepts_options_and_prints_response(
     printed = run(environment, "iam", "list-roles", "--query", query, "--output", "text")
     assert printed == (0, "a\t3600\tNone\nb\t3600\tNone\n", "")
     assert run(environment, "iam", "delete-role", "--role-name", "b") == (0, "", "")
-    # In the CLI, this service's name is s3api.
+    # In the CLI, the service name for Amazon S3's API is s3api.
     exit_code, _, error = run(
         environment, "s3api", "get-bucket-location", "--bucket", "qbusiness-documents"
     )

@@ -243,9 +243,9 @@ def test_document_must_follow_grammar(document: dict[str, Any]):
         assert codes(written, is_trust=document is TRUST) == {expected}, given
 
 
-def test_quotas_count_characters_and_ignore_white_space_only_in_inline_policies():
+def test_quotas_count_characters_and_ignore_whitespace_only_in_inline_policies():
     def sized(document: dict[str, Any], size: int) -> str:
-        """Return a document of this size, including white space, with non-ASCII characters."""
+        """Return a document of this size, including whitespace; many of its characters are not ASCII."""
         empty = changed(document, **with_condition("StringLike", value=""))
         value = "\xfc" * (size - len(empty))
         return empty.replace('"aws:x": ""', f'"aws:x": "{value}"')

@@ -250,7 +250,7 @@ def two(world: World) -> World:
     return world
 
 
-def test_findings_list_their_entries_and_shared_resources_are_read_once(two: World):
+def test_shared_resources_are_read_once_and_findings_list_their_entries(two: World):
     two.delete_secret(SECRET_ARN)
     said = two.check()
     assert said.code == 1
