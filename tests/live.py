@@ -71,7 +71,7 @@ class Run:
 
     def moved(self, text: str) -> str:
         """Return the text with the examples' ARNs moved to this account and Region."""
-        # Swap the Regions, because some requests that IAM must deny are for another Region.
+        # Swap the Regions, because an example of a request that IAM must deny can be for this Region.
         moved = {ACCOUNT: self.account, REGION: self.region, self.region: REGION}
         return re.sub("|".join(map(re.escape, moved)), lambda found: moved[found[0]], text)
 
@@ -134,7 +134,7 @@ def _settle() -> None:
 
 
 def documents(run: Run) -> Iterator[tuple[str, Options, str, str]]:
-    """Yield each connector's name, options, and policies, but each pair of policies only once."""
+    """Yield a connector's name, options, and policies for each distinct pair of policies."""
     seen: set[tuple[str, ...]] = set()
     for name, connector in CONNECTORS.items():
         options = every_option(connector)
@@ -246,7 +246,7 @@ def role_is_created_checked_and_destroyed(run: Run) -> None:
 
 
 def question_whether_ingestion_works_with_index_alone(run: Run) -> None:
-    """Try to put and delete a document in a nonexistent index; only the caller can assume the role."""
+    """Try to change a nonexistent index's documents, with a role that only the caller can assume."""
     if not _is_aws():
         raise SkippedError("the sandbox doesn't decide requests to Amazon Q Business")
     iam, sts, name = run.clients["iam"], run.clients["sts"], f"{run.name}-ingestion"
@@ -286,7 +286,7 @@ def question_whether_ingestion_works_with_index_alone(run: Run) -> None:
 
 
 def question_whether_update_keeps_omitted_properties(run: Run) -> None:
-    """Create a data source that never syncs, rename it, and compare its other properties."""
+    """Create a data source that never syncs, rename it, and show which other properties change."""
     if not run.index:
         raise SkippedError("pass --index APPLICATION_ID/INDEX_ID, where the run may create one")
     client = run.clients["qbusiness"]

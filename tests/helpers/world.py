@@ -1,4 +1,4 @@
-"""Represent the account that `qbusiness-roles` reads in tests, and run the commands."""
+"""Represent an AWS account for tests, and run the commands of `qbusiness-roles` in it."""
 
 import json
 import re
@@ -90,9 +90,9 @@ WIDE: Final = policy(allow("*", "*", Sid="Everything"))
 
 
 def own_policy(arn: str = "SECRET", *more: dict[str, Any], without: str = "") -> str:
-    """Return the program's role policy for a secret, plus the statements in `more`, minus `without`.
+    """Return the program's role policy for a secret, followed by the statements in `more`.
 
-    `without` is the Sid of the statement to omit, if any. `Maker.make` replaces the default `arn` with
+    `without` is the Sid of a statement to omit, if any. `Maker.make` replaces the default `arn` with
     the ARN of the secret that it creates.
     """
     document = json.loads(golden("minimal-role-policy").replace(SECRET_ARN, arn))
@@ -100,7 +100,7 @@ def own_policy(arn: str = "SECRET", *more: dict[str, Any], without: str = "") ->
 
 
 def s3_policy(role: str) -> str:
-    """Return the program's role policy for the bucket `documents` without a KMS key."""
+    """Return the program's role policy for the bucket `documents`, but without access to a KMS key."""
     kept = [each for each in json.loads(_S3_POLICY)["Statement"] if "Decrypt" not in each["Sid"]]
     return of_role(policy(*kept), role)
 
@@ -133,14 +133,14 @@ class Output(NamedTuple):
 
     @property
     def rejection(self) -> str:
-        """The only line of standard error; the exit code is 2, and standard output is empty."""
+        """The only line of standard error; the exit code must be 2, and standard output empty."""
         assert (self.code, self.out) == (2, "")
         (line,) = self.err.splitlines()
         return line
 
     @property
     def last(self) -> str:
-        """The last line of standard error, which can follow notes and other lines; see `rejection`."""
+        """The last line of standard error; the exit code must be 2, and standard output empty."""
         assert (self.code, self.out) == (2, "")
         return self.err.splitlines()[-1]
 
@@ -424,7 +424,7 @@ class World(Maker):
         self.put_policy(of_role(_S3_POLICY, ROLE_NAME))
 
     def add_data_source(self, identifier: str = DATA_SOURCE_ID, **more: Any) -> dict[str, Any]:
-        """Add a data source that matches SETTINGS, except for `more`; tests can change the result."""
+        """Add and return a data source that matches SETTINGS except for `more`; tests can change it."""
         data_source: dict[str, Any] = {
             "configuration": {"type": "AEM", "secretArn": SECRET_ARN},
             "vpcConfiguration": SETTINGS[f"{PROJECT_NAME}:vpcConfiguration"],

@@ -11,7 +11,7 @@ from tests.helpers.installing import build_wheel, install, share_packages, tagge
 
 @pytest.fixture(scope="session")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a repository that tests must not change; the wheel is in its parent directory.
+    """Return a repository that tests must not change; its parent directory contains the wheel.
 
     All workers of a test run share the repository.
     """

@@ -1,6 +1,6 @@
 """Tests `plugin/__main__.py`, the package for other languages.
 
-Programs are compiled against the schema, so an incompatible change to the schema breaks them.
+Programs are compiled against the package's schema, so an incompatible schema breaks them.
 """
 
 import json

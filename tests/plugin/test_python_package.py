@@ -73,7 +73,7 @@ def test_wheel_lists_all_requirements_and_contains_each_module_once(repository: 
 
 
 def build_sdist(directory: Path, **variables: str) -> str:
-    """Build a directory's source distribution in the directory; return the file name."""
+    """Build a project's source distribution in the project's directory; return the file name."""
     return subprocess.run(
         [sys.executable, "-c", "from setuptools import build_meta; print(build_meta.build_sdist('.'))"],
         cwd=directory,
@@ -153,7 +153,7 @@ def test_installed_commands_ignore_same_named_packages_and_report_missing_requir
 
     missing = fails(command, "check", "--stack", "prod")
     assert missing.startswith("check: pulumi is not on PATH: install it (")
-    # -S skips the file that adds this project's packages.
+    # With -S, Python skips the .pth file that adds this project's packages.
     (own,) = package.glob("venv/lib/python3*/site-packages")
     missing = fails(python, "-S", command, path=own)
     install = f"uv pip install --python {python} 'qbusiness-connector[roles]'"

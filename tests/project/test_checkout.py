@@ -30,8 +30,8 @@ SANDBOX = PROJECT / "sandbox" / "README.md"
 
 @pytest.fixture(scope="module")
 def installed(prepared_sandbox: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Return another checkout that shares this checkout's packages and engine."""
-    del prepared_sandbox  # the fixture skips the test if there is no engine
+    """Yield another checkout that shares this checkout's packages and engine."""
+    del prepared_sandbox  # required, because it skips the test if there is no engine
     directory = tmp_path_factory.mktemp("parent") / "checkout"
     (directory / ".sandbox").mkdir(parents=True)
     for name in PROGRAM:
@@ -45,7 +45,7 @@ def installed(prepared_sandbox: object, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture
 def checkout(installed: Path) -> Iterator[Path]:
-    """Return the checkout without any stacks; the sandbox's server may be running."""
+    """Yield the checkout without any stacks; the sandbox's server may be running."""
     yield installed
     for place in (".sandbox/state", ".sandbox/home/workspaces"):
         shutil.rmtree(installed / place, ignore_errors=True)
@@ -60,7 +60,7 @@ def test_make_drift_fails_if_role_differs_or_is_unknown(checkout: Path):
     in_sandbox(checkout, "pulumi", "stack", "init", "empty", "--no-select")
     assert "The stack empty has no role to compare. Deploy the stack first.\n" in fails("STACK=empty")
     assert "error: no stack named 'typo' found\n" in fails("STACK=typo")
-    # The user's Python variables have no effect.
+    # The user's environment variables for Python have no effect.
     arn = make(checkout, "up", PYTHONSAFEPATH="1", PYTHONHOME="/nowhere").stdout.splitlines()[-1]
     make(checkout, "drift")
     other = {"RoleName": "other", "Description": "of another stack"}
@@ -137,7 +137,7 @@ def test_make_down_resets_sandbox_as_make_up_advises(checkout: Path):
 
 @pytest.fixture
 def clone(prepared_sandbox: tuple[Sandbox, dict[str, str]], tmp_path: Path) -> Iterator[Path]:
-    """Return a clone with this checkout's files, packages, and engine."""
+    """Yield a clone with this checkout's files, packages, and engine."""
     listed = execute(PROJECT, "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     for name in listed.stdout.split("\0")[:-1]:
         if (PROJECT / name).exists():
@@ -258,7 +258,7 @@ def test_pip_replaces_failed_uv_if_python_can_install_pip(uninstalled: Path, tmp
 
 
 def test_failure_of_uv_and_pip_is_shown_and_keeps_packages(uninstalled: Path):
-    # Pulumi may have created the virtual environment.
+    # Pulumi can create the virtual environment before the installation.
     create_venv(uninstalled / "venv")
     own = uninstalled / "venv/own-package"
     own.touch()

@@ -128,7 +128,7 @@ def test_release_requires_tag_that_matches_version_and_takes_notes_from_changelo
 
 
 def outputs(job: dict[str, Any], directory: Path, **variables: str) -> dict[str, str]:
-    """Run a job's only step in Python, and return its outputs."""
+    """Run a job's only Python step, and return the step's outputs."""
     (step,) = [step for step in job["steps"] if step.get("shell") == "python"]
     written = directory / "output"
     written.unlink(missing_ok=True)
@@ -188,7 +188,7 @@ def evaluate(expression: str, **names: Any) -> Any:
 
 
 def of_event(name: str, ref: str = "refs/heads/main", owner: str = "OWNER") -> SimpleNamespace:
-    """Return the `github` context of an event; `owner` owns the branch of a pull request."""
+    """Return the `github` context of an event; `owner` owns a pull request's source repository."""
     is_request = name == "pull_request"
     repository = SimpleNamespace(full_name=f"{owner}/REPOSITORY" if is_request else None)
     head = SimpleNamespace(sha="head" if is_request else None, repo=repository)
@@ -296,7 +296,7 @@ class Repository:
         (stack.directory / ".github").symlink_to(GITHUB)
 
     def run(self, job: str) -> subprocess.CompletedProcess[str]:
-        """Run a job's commands as GitHub does, in the workflow's environment."""
+        """Run a job's commands with their environment variables, as GitHub does."""
         name, place = {"preview": ("preview", -2), "check": ("roles", -1)}.get(job, (job, -1))
         step = JOBS[name]["steps"][place]
         workflow = WORKFLOWS["audit" if job == "audit" else "environments"]
@@ -330,7 +330,7 @@ class Repository:
         python.symlink_to(sys.executable)
 
     def evaluate(self, text: str) -> str:
-        """Return a value from the workflow with the expressions replaced."""
+        """Return a workflow's text with its expressions replaced by their values."""
         values = {
             "matrix.stack": self.stack.name,
             "github.token": "token",
@@ -404,7 +404,7 @@ def test_jobs_find_drift_but_only_deployment_writes_state(repository: Repository
     assert issues[0]["body"] == repository.reported()
     assert files() == before
 
-    # A refresh finds no drift in a stack that has no role or whose update was interrupted.
+    # A refresh finds no drift after an interrupted update or without a role, but the job must fail.
     state = json.loads(stack.state_file.read_text())
     latest = state["checkpoint"]["latest"]
     interrupted = {"pending_operations": [{"resource": latest["resources"][-1], "type": "updating"}]}
@@ -498,7 +498,7 @@ def test_job_updates_and_closes_only_issues_that_it_opened(repository: Repositor
     repository.store.write_text(json.dumps(others))
 
     def run(code: int) -> list[tuple[str, int]]:
-        """Run the job; return the state and the number of edits of each of its issues."""
+        """Run the job; for each of its issues, return the state and the number of edits."""
         repository.end_with(code)
         assert repository.run("drift").returncode == code
         assert repository.issues()[:3] == others

@@ -31,7 +31,7 @@ CHECK: Final = ("check", "--application", APPLICATION_ID, "--data-source-id", DA
 
 
 def page_policy(facts: Facts, *, key: bool) -> str:
-    """Return the role policy on a connector's page with the statements for all of its resources."""
+    """Return a connector page's role policy with statements for all of the connector's resources."""
     is_source = facts.bucket == "required"
     text = golden("s3-v1-role-policy" if is_source else "confluence-server-role-policy")
     statements: list[dict[str, Any]] = json.loads(text.replace(OTHER_ACCOUNT, ACCOUNT))["Statement"]

@@ -50,7 +50,7 @@ def test_error_from_first_item_is_raised_and_reading_stops():
 
 @pytest.mark.slow
 def test_interruption_does_not_wait_for_pending_calls(world: World):
-    for number in range(2):  # if there were one data source, the main thread would read it
+    for number in range(2):  # the main thread would read a single data source itself
         world.add_own(name=f"Pages-{number}")
     begun, answered = Event(), Event()
     answer = world.server.qbusiness.answer

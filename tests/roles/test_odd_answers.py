@@ -31,7 +31,7 @@ statement that violates IAM's grammar. Some statements contain the ID of a delet
 
 
 def malformed(action: str) -> Callable[[bytes], bytes]:
-    """Return a function that replaces the policy in a response."""
+    """Return a function that replaces the policy in a response with a malformed policy."""
     entry, _, statement = MALFORMED[action]
     document = json.dumps({"Version": "2012-10-17", "Statement": [READABLE, statement]})
 

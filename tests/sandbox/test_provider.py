@@ -1,6 +1,6 @@
 """Tests sandbox/provider/calls, configuration, lifecycle, policy_equivalence, resources, and schema.
 
-Comments in most tests cite the real functions. `tfbridge` is a package in
+Comments in most tests cite the real provider's functions. `tfbridge` is a package in
 https://github.com/pulumi/pulumi-terraform-bridge; `role.go` and the other IAM files are in
 `internal/service/iam` in https://github.com/hashicorp/terraform-provider-aws.
 """
@@ -244,7 +244,7 @@ def test_inputs_can_be_required_and_their_changes_can_replace_a_resource(
     for defaults, first in ((["name"], is_attachment), ([], is_attachment or "name" in replacing)):
         assert resource.diff(old, {**new, DEFAULTS: defaults}, ()).delete_before_replace == first
         assert not resource.diff(old, {**old, DEFAULTS: defaults}, ()).delete_before_replace
-    # The provider reports no paths for the plugin framework's resources.
+    # For resources of Terraform's plugin framework, the provider reports no property paths.
     assert diff.detailed == (not kind.endswith("Exclusive"))
 
 
@@ -385,7 +385,7 @@ def test_environment_provides_unconfigured_region(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     ("state", "desired", "calls"),
     [
-        # A missing description is empty in the state. Tests in tests/engine change each value.
+        # A missing description is empty in the state. Tests in tests/engine change each property.
         ({"description": "", "permissionsBoundary": "", "tagsAll": {}}, {}, []),
         (
             {"tagsAll": {"Gone": "x", "Kept": "x", "Team": "x"}},

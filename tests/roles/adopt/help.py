@@ -35,7 +35,7 @@ class Backend:
         self._write()
 
     def add(self, name: str, *resources: dict[str, Any]) -> None:
-        """Add a stack with resources; its last update is the most recent one."""
+        """Add a stack with these resources; it becomes the most recently updated stack."""
         updated = f"2026-11-28T{len(self.stacks):02}:00:00Z"
         self.stacks.append({"name": name, "lastUpdate": updated, "resourceCount": len(resources)})
         export = exported(*resources)
@@ -69,6 +69,6 @@ def console_s3_policy() -> str:
 
 
 def put_role(world: World, name: str, trust: str, role_policy: str) -> None:
-    """Write a role's documents, as an update does."""
+    """Write a role's trust policy and role policy, as `pulumi up` does."""
     world.iam.update_assume_role_policy(RoleName=name, PolicyDocument=trust)
     world.put_policy(role_policy, OWN, name)

@@ -47,7 +47,7 @@ def add_data_sources(world: World) -> None:
     world.attach("qbusiness-attached", "console", own_policy(secret_arn))
     world.attach("qbusiness-attached", "wide", WIDE)
     world.add("Attached", role_arn, secret_arn)
-    # This data source gets a new role, because another service can assume its role.
+    # This data source gets a new role, because another service can assume its current role.
     trust = json.loads(TRUST)
     trust["Statement"][0]["Principal"]["Service"] = ["qbusiness.amazonaws.com", "lambda.amazonaws.com"]
     secret_arn = world.secret("others")

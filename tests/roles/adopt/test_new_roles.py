@@ -69,7 +69,7 @@ def test_new_role_inherits_settings_of_shared_role(world: World):
     assert settings["allowNetworkInterfaceDeletion"] is True
     assert (settings["permissionsBoundaryArn"], settings["tags"]) == (boundary, {"Team": "search"})
     lost = [each["policy"] for each in said["entries"]["site-0"]["lost"]]
-    assert "extra-0" in lost  # the program allows the deletion only with the application's tag
+    assert "extra-0" in lost  # the program's role can delete only interfaces with the application's tag
 
 
 def test_two_data_sources_cannot_take_the_same_role(world: World):

@@ -15,7 +15,7 @@ def test_role_properties_are_settings_or_known_exceptions():
     settings = {*ROLE_PROPERTIES.values()}
     assert {*ROLE_PROPERTIES} == {name for name, setting in SETTINGS.items() if setting.of_role}
     assert settings <= properties
-    # The role policy is a separate resource. The next test covers the other property.
+    # The role policy is a separate resource. The next test covers `max_session_duration`.
     assert properties - settings <= {"inline_policies", "max_session_duration"}
 
 

@@ -58,7 +58,7 @@ def make(world: World) -> str:
 
 
 def update(world: World, backend: Backend | None = None, name: str = NAME, *more: Any) -> None:
-    """Change a role as `pulumi up` does. If a backend is passed, add the stack with its state."""
+    """Change a role as `pulumi up` does. If a backend is passed, add the updated stack to it."""
     put_role(world, name, TRUST, own_policy(world.secret_arn))
     if backend:
         resources = declared("pages", world.role_arn, TRUST, own_policy(world.secret_arn))
@@ -200,7 +200,7 @@ def test_role_that_has_lost_policies_is_not_changed(world: World, backend: Backe
     before = iam(world)
     update(world, backend)
     match fix:
-        case "put-role-policy":  # `exclusivePolicies` has the same effect
+        case "put-role-policy":  # `exclusivePolicies` would also delete this policy
             world.iam.delete_role_policy(RoleName=NAME, PolicyName=CONSOLE)
         case "attach-role-policy":
             world.iam.detach_role_policy(RoleName=NAME, PolicyArn=arn)

@@ -55,7 +55,7 @@ def complete_world(world: World) -> None:
 
 
 def add_granted(world: World) -> None:
-    """Add to `complete_world` a data source that requires an audit's other permissions.
+    """Add to `complete_world` a data source whose audit requires the remaining permissions.
 
     A grant, a bucket policy, or an alternative on AWS's pages replaces each statement that a role lacks.
     """

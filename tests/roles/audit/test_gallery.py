@@ -52,7 +52,7 @@ def add_own(world: World) -> None:
     # A Deny statement is a problem only if it denies a request.
     world.add_own(deny("qbusiness:*", "*", Sid="Never"), name="Denied")
     world.add_own(deny("s3:*", "*"), name="Guarded")
-    # AWS's pages contradict each other, or allow more than the program does.
+    # For these roles, AWS's pages contradict each other or allow more than the program does.
     world.add_own(allow(INGEST, INDEX_ARN, Sid="Ingest"), name="Index-alone", without=INGESTION)
     world.add_own(allow("iam:PassRole", CONSOLE, Condition=TO_SERVICE), name="Console")
     logs = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/qbusiness/*"

@@ -25,7 +25,7 @@ HEAD: Final = {"date": "2026-11-30 06:17 UTC", "caller": "", "version": "0.3.0",
 
 
 def dated(text: str) -> str:
-    """Return a report with the date and version from the example on the page."""
+    """Return a report with the date and version of the example in docs/audit.md."""
     text = re.sub(r"20\d\d-\d\d-\d\d \d\d:\d\d UTC", HEAD["date"], text)
     return re.sub(r"(qbusiness-roles |session,|\"version\": \")\d+\.\d+\.\d+", r"\g<1>0.3.0", text)
 

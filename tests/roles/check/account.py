@@ -1,7 +1,7 @@
 """Stand in for AWS and Pulumi with a healthy account, to which each row makes changes.
 
-An account maps IDs, ARNs, and names to resources, and maps operations, alone or with a resource, to
-responses. Resources that a row does not mention do not exist, except those of the stack `dev`.
+An account maps IDs, ARNs, and names to resources. It also maps an operation, or an operation on one
+resource, to a response. Unless a row mentions others, only the resources of the stack `dev` exist.
 """
 
 import json

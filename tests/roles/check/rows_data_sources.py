@@ -130,7 +130,7 @@ ROWS: Final = (
         data_sources(NEW_SUBNET | failed(ONE_OF_EACH[0])), rejected(f"describe_subnets {THIRD_ID}")),
     row('problem: security groups "sg-00000000", role policy',
         data_sources({"vpcConfiguration": {"securityGroupIds": ["sg-00000000"]}})),
-    # Another connector or bucket.
+    # A connector or bucket that differs from the settings.
     row('problem: role policy "maps"',
         data_sources(crawler(secretArn=SECRET_ARN, s3SeedUrl="s3://maps/a.txt")), at("seeds"),
         at("maps"), settings=CRAWLER | {"bucketName": "seeds"}),

@@ -57,12 +57,12 @@ def simulated(action: str, resource: str, decision: Any) -> Account:
 
 
 def denying(condition: str) -> str:
-    """Return a key policy that denies decryption under a condition and otherwise delegates to IAM."""
+    """Return a key policy that delegates to IAM, but denies decryption under a condition."""
     return f"delegation + deny kms:Decrypt for * if {condition}"
 
 
 def allowing(condition: str) -> str:
-    """Return a key policy that delegates decryption to the account under a condition."""
+    """Return a key policy that delegates all actions to the account under a condition."""
     return f"allow kms:* for ROOT if {condition}"
 
 
@@ -76,7 +76,7 @@ def trusted(condition: str, service: str = "qbusiness.amazonaws.com") -> str:
 
 
 def web_identity(provider: str, subject: str) -> dict[str, Any]:
-    """Return a statement that trusts a provider's tokens with these subjects."""
+    """Return a statement that trusts a provider's tokens with matching subjects."""
     return {
         "Effect": "Allow",
         "Principal": {"Federated": f"arn:aws:iam::{ACCOUNT}:oidc-provider/{provider}"},
@@ -101,7 +101,7 @@ EVERY_APPLICATION: Final = "aws:SourceArn=arn:aws:qbusiness:REGION:ACCOUNT:appli
 IN_APPLICATION: Final = "StringEquals aws:SourceAccount=ACCOUNT & ArnEquals aws:SourceArn=APPLICATION"
 # fmt: off
 ROWS: Final = (
-    # Another policy of the role.
+    # Policies of the role, apart from the role policy.
     row(DENIED, guard="deny READ not on FOREIGN_SECRET|SECRETS:qbusiness/aem-cloud-a1B2c32"),
     row(DENIED, attached="deny * if StringEquals aws:PrincipalAccount=ACCOUNT"),
     row("problem: other policies", guard="allow READ if StringEquals aws:ResourceAccount=ACCOUNT"),

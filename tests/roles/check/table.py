@@ -1,9 +1,9 @@
 """Define rows, each with the differences from a healthy account and the expected answers of `check`.
 
-A row is `row(expected, *changes, alone=..., **given)`. `expected` lists the questions that are not
-`ok`, by state, as in `problem: key policy, secret; note: index`. If quoted text follows a question, an
-answer in this state must contain the text. `secret of wiki` is the question about one of several
-entries, and `rejected "text"` is an error in place of answers.
+A row is `row(expected, *changes, alone=..., **given)`. `expected` lists the questions whose answers
+are not `ok`, by state, as in `problem: key policy, secret; note: index`. If quoted text follows a
+question, an answer in this state must contain the text. `secret of wiki` is the question `secret` about
+the entry `wiki`, and `rejected "text"` is an error in place of answers.
 
 `alone` specifies the answers without the stack: True for the same answers, except that "role policy"
 replaces "other policies"; False if `check` does not run without the stack. The default is True for rows
@@ -154,7 +154,7 @@ _PARTICULAR: Final = re.compile(
 
 
 def one_of_each(rows: Sequence[Row]) -> str:
-    """Return each sentence once, by question; details without an answer belong to an earlier answer."""
+    """Return each sentence once, by question; omit a repeated answer, but not its new details."""
     seen: set[str] = set()
     found: dict[str, list[str]] = {}
     for each in rows:
