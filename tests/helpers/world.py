@@ -120,7 +120,7 @@ class Output(NamedTuple):
         return json.loads(self.out)
 
     def answers(self, state: str) -> list[str]:
-        """Return the text after the state in the first line of each `check` answer with this state."""
+        """Return the first lines of all `check` answers with this state, without the state itself."""
         return re.findall(rf"^{state} +(.*)$", self.out, flags=re.MULTILINE)
 
     def answer(self, question: str) -> str:

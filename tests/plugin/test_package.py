@@ -1,6 +1,6 @@
 """Tests `plugin/__main__.py`, the package for other languages.
 
-Programs are compiled against the package's schema, so an incompatible schema breaks them.
+Programs are compiled against the package's schema, and an incompatible change to it breaks them.
 """
 
 import json

@@ -264,7 +264,7 @@ REGIONS = AUDIT["audit"]["steps"][3]["env"]["REGIONS"]
 
 def test_expressions_depend_on_event_and_variables():
     for expression, variables, value in (
-        # See ParseStackReference in pkg/backend/httpstate in Pulumi.
+        # See ParseStackReference in Pulumi's pkg/backend/httpstate.
         (OWNER, {"PULUMI_BACKEND_URL": "", "PULUMI_ORGANIZATION": "acme"}, "acme/"),
         (OWNER, {"PULUMI_BACKEND_URL": "", "PULUMI_ORGANIZATION": ""}, ""),
         (OWNER, {"PULUMI_BACKEND_URL": "s3://BUCKET", "PULUMI_ORGANIZATION": "acme"}, ""),
@@ -284,7 +284,7 @@ needs_jq = pytest.mark.skipif(
 
 
 class Repository:
-    """A GitHub repository with one stack as its environment."""
+    """A GitHub repository with an environment for one stack."""
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack

@@ -79,7 +79,7 @@ def test_the_server_listens_only_on_loopback(
     for port in (state["port"], *state["providers"].values()):
         listening = f":{port:04X}"
         (address,) = (line[1] for line in lines if line[3] == "0A" and line[1].endswith(listening))
-        assert address.endswith(f"{loopback}{listening}")  # the IPv6 table adds a prefix
+        assert address.endswith(f"{loopback}{listening}")  # the IPv6 table adds a prefix to the address
 
 
 def test_users_aws_and_pulumi_settings_stay_out_of_sandbox(

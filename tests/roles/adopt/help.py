@@ -60,7 +60,7 @@ def on_the_engine(new_stack: Callable[..., Stack]) -> Stack:
 
 
 def console_s3_policy() -> str:
-    """Return the policy on AWS's page for a role that the console creates for a bucket."""
+    """Return the role policy that the console creates for a bucket, according to AWS's page."""
     document = json.loads(s3_policy("QBusiness-DataSource-*"))
     for statement in document["Statement"]:
         if "IngestDocuments" in statement["Sid"]:

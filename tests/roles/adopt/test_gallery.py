@@ -41,7 +41,7 @@ def add_data_sources(world: World) -> None:
     add_files(world)
     world.add_own(allow("sqs:*", "*"), name="Excess")
     world.add_own(name="Lacking", without="AllowsAmazonQToGetSecret")
-    # This role's policies are attached, and their names differ from the role policy's name.
+    # This role has only managed policies, whose names differ from the role policy's name.
     secret_arn = world.secret("attached")
     role_arn = world.role("qbusiness-attached")
     world.attach("qbusiness-attached", "console", own_policy(secret_arn))

@@ -1,4 +1,4 @@
-"""Stand in for AWS and Pulumi with a healthy account, to which each row makes changes.
+"""Stand in for AWS and Pulumi with a healthy account, which each row in rows_*.py changes.
 
 An account maps IDs, ARNs, and names to resources. It also maps an operation, or an operation on one
 resource, to a response. Unless a row mentions others, only the resources of the stack `dev` exist.

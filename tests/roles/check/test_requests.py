@@ -45,7 +45,7 @@ class Request(NamedTuple):
 
 
 def requests_in(world: World) -> list[Request]:
-    """Return the simulated requests of the role."""
+    """Return the requests that `check` simulates for the role."""
     with replaced(world.account(alone=False), printed(world)) as calls:
         run(STACK)
     return [
