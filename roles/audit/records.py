@@ -104,7 +104,7 @@ def meaning(statement: Statement) -> str:
 
 
 def read_acceptances(path: Path) -> dict[str, dict[str, str]]:
-    """Return the acceptances in a file, by ID: each has a `reason` and its last day, `until`.
+    """Return the acceptances in a file, by the finding's ID; `until` is an acceptance's last day.
 
     If the file has errors, raise an InputError that lists them.
     """

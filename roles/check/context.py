@@ -182,7 +182,7 @@ def _of_principal(facts: Facts) -> Values:
         **_of_time(facts),
     }
     if role := facts.role:
-        known["aws:principalarn"] = (Text(role.arn),)  # a session has its role's ARN
+        known["aws:principalarn"] = (Text(role.arn),)  # a session's requests contain the role's ARN
         known["aws:userid"] = (Text(f"{role.id}:", "session"),)
         known |= {f"aws:principaltag/{key.lower()}": (Text(value),) for key, value in role.tags.items()}
     return known
@@ -195,7 +195,7 @@ def _of_time(facts: Facts) -> Values:
 
 def _of_request(facts: Facts, group: RequestGroup, action: str) -> Values:
     """Return a request's condition keys: global keys, its service's keys, and `group.context`."""
-    # Only KMS is called through another service, with the role session's credentials.
+    # Only calls to KMS go through another service, which uses the role session's credentials.
     via_service = action.startswith("kms:")
     owner = _resource_account(facts, group)
     values = {  # empty for a key that is unknown or not in this service's requests
