@@ -1,4 +1,4 @@
-"""Define the flat record of a finding, and read the user's acceptances of findings."""
+"""Define the records of an audit's results, and read the user's acceptances of findings."""
 
 import json
 from collections.abc import Collection, Iterator, Mapping

@@ -42,7 +42,7 @@ class Survey:
     """The audit of one account; each step runs for all accounts in parallel."""
 
     def __init__(self, account_id: str, regions: Sequence[Account], failure: str = "") -> None:
-        """Set the account's ID, with an `Account` for each Region or the reason that reading failed."""
+        """Set the account's ID, with an `Account` for each Region or the reason that there is none."""
         self.id, self.regions, self.failure = account_id, regions, failure
         self.listed: list[tuple[Account, DataSource]] = []
         self.readings: list[Reading] = []
@@ -148,9 +148,9 @@ class Reading(NamedTuple):
 def survey(accounts: Mapping[str, Sequence[Account] | str], notes: Notes) -> list[Survey]:
     """Read the data sources of accounts and compare their roles.
 
-    `accounts` maps an account ID to an `Account` for each Region, or to the reason that reading failed.
-    An error about a single resource becomes a record. Any other error, such as one that affects every
-    call, ends the audit of the account and is the account's only result.
+    `accounts` maps an account ID to an `Account` for each Region, or to the reason that the account
+    cannot be read. An error about a single resource becomes a record. Any other error, such as one that
+    affects every call, ends the audit of the account and is the account's only result.
     """
     found = [
         Survey(name, (), its) if isinstance(its, str) else Survey(name, its)
@@ -228,7 +228,7 @@ def _of_data_source(reading: Reading) -> Iterator[Record]:
         found = reading.record("invalid" if each.state is State.PROBLEM else "not compared", each.text)
         yield found.identified(source.region, source.id, each.text) if found.kind == "invalid" else found
     for each in unread_policies(view):
-        # Only another account's credentials can read the policy of a resource in that account.
+        # The policy of a resource in another account can be read only with that account's credentials.
         yield reading.record("note" if each.state is State.CANNOT_TELL else "not compared", each.text)
     for each in disputed(view):
         yield reading.record("note", each.text, details=each.details)

@@ -164,8 +164,8 @@ def assume_request(facts: Facts, role_arn: str, application_arn: str) -> Request
 def _resource_account(facts: Facts, group: RequestGroup) -> str:
     """Return the value of aws:ResourceAccount; empty if it is unknown.
 
-    Of the connector's services, only EC2 has actions that do not support this key, and the connector
-    uses none of them. A request without a resource is for the caller's account (not tested on AWS).
+    Of the services that connectors call, only EC2 has actions that do not support this key; connectors
+    use none of these. A request without a resource is for the caller's account (not tested on AWS).
     """
     if isinstance(group.context.get("aws:ResourceAccount"), Text):
         return ""
