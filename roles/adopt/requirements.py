@@ -93,7 +93,7 @@ def is_reserved(tag_key: str) -> bool:
 
 
 def bucket_accounts(role: Role, bucket: str) -> list[str]:
-    """Return the accounts that must own a bucket according to a role's Allow statements for its objects."""
+    """Return the accounts that a role's Allow statements require as the owner of a bucket's objects."""
     found = [
         value
         for statement in role_statements(role)
