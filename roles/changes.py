@@ -1,9 +1,9 @@
 """Apply a plan that the user has confirmed: make each change, and read the result.
 
 A change contains a resource's earlier and wanted states. Before each change, the data source or each
-policy of the role must be in one of these states. If not, somebody else has changed it, so the command
-shows the difference and skips the change. Before the first change, the command writes both states to a
-journal, which is used to undo changes and, after an interruption, to recognize this program's changes.
+policy of the role must be in one of these states. If not, somebody else has changed the resource, so the
+command shows the difference and skips the change. The command first writes both states to a journal,
+which is used to undo changes and, after an interruption, to recognize this program's changes.
 """
 
 import argparse
@@ -338,7 +338,7 @@ def add_options(
 
 
 def create(path: Path, text: str) -> None:
-    """Write a new file that only its owner can read; raise FileExistsError if it exists."""
+    """Write a new file that only its owner can read; raise FileExistsError if `path` exists."""
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with open(file, "w", encoding="utf-8") as opened:  # noqa: PTH123 a file descriptor
         opened.write(text)
@@ -400,7 +400,7 @@ def locked() -> Generator[None]:
 
 
 def check_unfinished(stack: str, output: Output) -> list[str]:
-    """Return the differences between resources and the possible results of a stack's interrupted runs.
+    """Return the resources' differences from the possible results of a stack's interrupted runs.
 
     Rename the journals of runs without differences, because these runs are finished.
     """
@@ -556,7 +556,7 @@ def _make(account: Account, change: Change, output: Output) -> bool | None:
 def _write(
     account: Account, change: Change, now: Document, wanted: Document, output: Output
 ) -> Document:
-    """Write the differences from the wanted document; then return the document in AWS.
+    """Write the wanted document if it differs from `now`; then return the document in AWS.
 
     If the write fails, show the error. Raises InputError if the resource no longer exists.
     """

@@ -3,7 +3,7 @@
 Compare the roles of an application's data sources with the policies that the program will write. Unless
 `--dry-run` is set, write the stack's entries, `import-STACK.json`, and `adopted-STACK.json`, from which
 `--restore` later restores the roles. Only `--restore` and `--apply` change resources in AWS. Unless
-`--yes` is set, they ask for confirmation first.
+`--yes` is set, these options ask for confirmation first.
 """
 
 import argparse
@@ -97,7 +97,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _name(text: str) -> tuple[str, str]:
-    """Parse a data source's ID and its entry's name; for use as an argparse `type`."""
+    """Parse ID=NAME for argparse; raise ArgumentTypeError for other text."""
     identifier, _, name = text.partition("=")
     if not identifier or not ENTRY_NAME.parse(name):
         raise ArgumentTypeError(
@@ -191,8 +191,8 @@ def _with_role(
 ) -> Entry | Finding:
     """Return the entry, possibly with a new role, or the reason to leave the data source out.
 
-    `because` describes the other uses, `owner` describes the stack that owns the role, and `declared`
-    contains the role names in the stack's settings.
+    `because` describes the role's other uses, `owner` describes the stack that owns the role, and
+    `declared` contains the role names in the stack's settings.
     """
     identifier, role = entry.data_source.id, entry.role
     if owner == OWN or role.name in declared:

@@ -128,9 +128,9 @@ def plan_new_role(entry: Entry, because: str) -> Entry:
 def serves_others(account: Account, entry: Entry, users: Users) -> str:
     """Return the role's other uses, as text; empty if only the data source's connector uses the role.
 
-    An import would end these uses. Another application that exists counts even if its data sources use
-    other roles now, because they may get this role back. The principal `*` in a trust policy does not
-    count, because it does not identify a particular user. An import removes it.
+    An import would end these uses. Another existing application in the trust policy counts as a use even
+    if its data sources have other roles now, because they may get this role back. The principal `*` does
+    not count, because it does not identify a particular user. An import removes this principal.
     """
     reasons: list[str] = []
     used = users.get(entry.role.arn, {})

@@ -34,7 +34,7 @@ _INDEX: Final = KEYS["index_id"]
 
 
 def config_file(stack: str) -> Path:
-    """Return the path of a stack's configuration file; its name does not contain the organization."""
+    """Return the path of a stack's configuration file; the file's name omits the organization."""
     return Path(f"Pulumi.{stack.rpartition('/')[2]}.yaml")
 
 
@@ -117,7 +117,7 @@ def configure(
 
 
 def new_paths(stack: str, *, has_settings: bool) -> dict[str, Path]:
-    """Return the paths of the files to write, by kind; raise InputError if one of the new files exists.
+    """Return the paths of the files to write, by kind; raise InputError if a new file's path is taken.
 
     The entries go to the stack's file if it has no settings yet, and otherwise to a separate file.
     """
@@ -138,7 +138,7 @@ def write(
     path = paths["entries"]
     present = read_mapping(path)
     merged = {**config, **{key: its for key, its in (present.get(_CONFIG) or {}).items() if its}}
-    # YAML parsers read some unquoted strings as numbers, dates, or booleans.
+    # Quote strings, because YAML parsers read some unquoted strings as numbers, dates, or booleans.
     text = yaml.dump(
         {**present, _CONFIG: merged},
         Dumper=_Dumper,

@@ -27,10 +27,10 @@ OWN: Final = "this stack owns the role"
 
 
 def find_owners(roles: Sequence[Role], stack: str, project: str, notes: Notes) -> Mapping[str, str]:
-    """Return a phrase such as `stack dev owns the role` for each role that has an owner, by ARN.
+    """Map the ARN of each role that has an owner to a phrase such as `stack dev owns the role`.
 
-    OWN is the phrase for the stack itself. Read at most _STACKS stacks in the backend, the most recently
-    updated first. Warn if there are more stacks, or if stacks cannot be read.
+    If `stack` itself owns the role, the phrase is OWN. Read at most _STACKS stacks in the backend, the
+    most recently updated first. Warn if there are more stacks, or if stacks cannot be read.
     """
     owners = {
         role.arn: "according to a tag, the CloudFormation stack "

@@ -62,7 +62,7 @@ class Requirements(NamedTuple):
         return Policies(trust_policy, role_policy, self.needs.secrets[1:])
 
     def with_values_of_role(self, names: Collection[str]) -> "tuple[Requirements, list[str]]":
-        """Return the requirements, with values from these policies of the role, and warnings.
+        """Add values from the role's policies with these names; return the requirements and warnings.
 
         Only an import may use these values, because it keeps the access that the role already has.
         """
@@ -93,7 +93,7 @@ def is_reserved(tag_key: str) -> bool:
 
 
 def bucket_accounts(role: Role, bucket: str) -> list[str]:
-    """Return the accounts that a role's Allow statements for a bucket's objects require as the owner."""
+    """Return the accounts that a role's Allow statements require as the owner of a bucket's objects."""
     found = [
         value
         for statement in role_statements(role)

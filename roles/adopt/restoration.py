@@ -1,7 +1,7 @@
 """Plan to restore data sources' roles, and the documents that the update after an import overwrote.
 
-Each current document is compared with the one before the import and with those that updates wrote. If it
-matches none of them, somebody else has changed it, so by default, the plan keeps the role as it is.
+Each current document is compared with the one before the import and with those that updates wrote. If a
+document matches none of them, somebody else has changed it, so by default, the role stays as it is.
 """
 
 import argparse
@@ -93,7 +93,7 @@ def plan(options: argparse.Namespace, output: Output) -> Plan:
 
 
 def _read_stack(stack: str, output: Output) -> Stack:
-    """Return the stack's state; if unreadable, an empty one, because the file has the documents."""
+    """Return the stack's state; empty if it cannot be read, because the file has the documents."""
     try:
         return read_stack(stack, show_secrets=True)
     except InputError as error:
@@ -175,7 +175,7 @@ def _repairs(account: Account, saved: Role, versions: Mapping[str, str], now: Ro
 
 
 def _differing(saved: Role, now: Role) -> Iterator[str]:
-    """Yield the names or ARNs of policies, except the update's, that somebody has changed or added."""
+    """Yield the names or ARNs of policies, except the role policy, that somebody changed or added."""
     for name, document in now.inline_policies.items():
         if name != POLICY_NAME and not same_document(document, saved.inline_policies.get(name)):
             yield name

@@ -17,7 +17,7 @@ from roles.output import Output
 from roles.sources import read_source
 
 Users = Mapping[str, Mapping[str, str]]
-"""The users of each role, by the role's ARN: labels of data sources, by ID or by ID and purpose."""
+"""The labels of each role's users, by the role's ARN and then by data source ID or `ID enrichment`."""
 
 
 def select(found: Sequence[DataSource], options: argparse.Namespace, output: Output) -> list[DataSource]:

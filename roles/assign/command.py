@@ -64,7 +64,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _pair(text: str) -> tuple[str, str]:
-    """Parse ENTRY=ID; for use as an argparse `type`."""
+    """Parse ENTRY=ID for argparse; raise ArgumentTypeError for other text."""
     entry, _, identifier = text.partition("=")
     if not (entry and identifier):
         raise argparse.ArgumentTypeError(
@@ -75,7 +75,7 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 class _Entry(NamedTuple):
-    """A role of the stack, the role's account, and its application's data sources."""
+    """A role of the stack, the role's account, and the data sources of the role's application."""
 
     declared: Declared
     account: Account
@@ -183,7 +183,7 @@ def _pairs(
 
 
 def _lines(entry: _Entry, source: Source, found: Sequence[Finding], users: str) -> Iterator[Part]:
-    """Yield the plan's lines about a data source; `users` are the other users of its earlier role."""
+    """Yield the plan's lines about a data source; `users` lists the earlier role's other users."""
     role, declared = source.role_arn, entry.declared
     yield Line(f"{declared.name}: {source.data_source.label} gets {declared.role_arn}", 2)
     old, new = (find_role(entry.account, arn) for arn in (role, declared.role_arn))

@@ -1,4 +1,4 @@
-"""Select the accounts to audit, and assume a role in each account except the credentials' own."""
+"""Select the accounts to audit, and assume a role in each account except the credentials' account."""
 
 import argparse
 import re
@@ -41,7 +41,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _text(pattern: str, expected: str) -> Callable[[str], str]:
-    """Return a function that validates text; for use as an argparse `type`."""
+    """Return a function that argparse can use as a `type` to validate text."""
 
     def parse(text: str) -> str:
         if re.fullmatch(pattern, text, re.ASCII):
@@ -64,7 +64,7 @@ def open_accounts(
         if options.assume_role or options.external_id:
             raise InputError("--assume-role and --external-id are only for --account or --organization")
         return {caller["Account"]: own}
-    # Use a separate object, because these calls are not part of the audit of the credentials' account.
+    # Use a separate object, because ListAccounts and AssumeRole are not part of the accounts' audits.
     asking = Account(own[0].region, notes)
     chosen = options.account or [
         each["Id"] for each in asking.items("organizations:ListAccounts") if each["State"] == "ACTIVE"

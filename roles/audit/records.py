@@ -1,4 +1,4 @@
-"""Define the flat record of a finding, and read the user's acceptances of findings."""
+"""Define the records of an audit's results, and read the user's acceptances of findings."""
 
 import json
 from collections.abc import Collection, Iterator, Mapping
@@ -104,7 +104,7 @@ def meaning(statement: Statement) -> str:
 
 
 def read_acceptances(path: Path) -> dict[str, dict[str, str]]:
-    """Return the acceptances in a file, by ID: each has a `reason` and its last day, `until`.
+    """Return the acceptances in a file, by the finding's ID; `until` is an acceptance's last day.
 
     If the file has errors, raise an InputError that lists them.
     """

@@ -23,7 +23,7 @@ Results = Sequence[Mapping[str, str]]
 
 
 def results_of(surveys: Iterable[Survey], records: Iterable[Record]) -> Results:
-    """Return the data sources' results, which follow from the records."""
+    """Return the data sources' results, derived from the records."""
     of_source = defaultdict[DataSource, list[Record]](list)
     for record in records:
         for each in record.sources:
@@ -132,7 +132,7 @@ def _subject(record: Record) -> str:
 
 
 def _lines(record: Record, *, is_some: bool) -> Iterator[Line]:
-    """Yield a record's lines; `is_some` means that it concerns only some of the role's data sources."""
+    """Yield a record's lines; `is_some` means that the record omits some of the role's data sources."""
     accepted = f", accepted until {record.until}: {record.reason}" if record.until else ""
     yield Line(f"  {record.id}{' ' * bool(record.id)}{record.kind}: {record.text}{accepted}", 4)
     labels = [f"for {', '.join(each.label for each in record.sources)}"] if is_some else []

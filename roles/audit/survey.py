@@ -42,7 +42,7 @@ class Survey:
     """The audit of one account; each step runs for all accounts in parallel."""
 
     def __init__(self, account_id: str, regions: Sequence[Account], failure: str = "") -> None:
-        """Set the account, with one object for each Region, or the reason that it could not be read."""
+        """Set the account's ID, with an `Account` for each Region or the reason that there is none."""
         self.id, self.regions, self.failure = account_id, regions, failure
         self.listed: list[tuple[Account, DataSource]] = []
         self.readings: list[Reading] = []
@@ -97,7 +97,7 @@ class Survey:
         return reading
 
     def find_unused(self) -> None:
-        """Find the roles that no data source uses, if their applications could be read completely."""
+        """Find roles that no data source uses and that trust only completely read applications."""
         used = {*self.hooks, *(each.source.role_arn for each in self.readings)}
         complete = self._applications - {
             (each.account, each.source.data_source.application_id)
@@ -148,9 +148,9 @@ class Reading(NamedTuple):
 def survey(accounts: Mapping[str, Sequence[Account] | str], notes: Notes) -> list[Survey]:
     """Read the data sources of accounts and compare their roles.
 
-    `accounts` has, by ID, one object for each Region, or the reason that the account cannot be read. An
-    error about a single resource becomes a record. Any other error, such as one that affects every call,
-    ends the audit of the account and is the account's only result.
+    `accounts` maps an account ID to an `Account` for each Region, or to the reason that the account
+    cannot be read. An error about a single resource becomes a record. Any other error, such as one that
+    affects every call, ends the audit of the account and is the account's only result.
     """
     found = [
         Survey(name, (), its) if isinstance(its, str) else Survey(name, its)
@@ -228,7 +228,7 @@ def _of_data_source(reading: Reading) -> Iterator[Record]:
         found = reading.record("invalid" if each.state is State.PROBLEM else "not compared", each.text)
         yield found.identified(source.region, source.id, each.text) if found.kind == "invalid" else found
     for each in unread_policies(view):
-        # If a resource is in another account, only that account's credentials can read its policy.
+        # The policy of a resource in another account can be read only with that account's credentials.
         yield reading.record("note" if each.state is State.CANNOT_TELL else "not compared", each.text)
     for each in disputed(view):
         yield reading.record("note", each.text, details=each.details)
@@ -303,7 +303,7 @@ def _of_statement(
     for each in access:
         lines += [f"{', '.join(each.actions)} {by} {', '.join(each.targets)}", *each.conditions]
     found = about._replace(kind=kind, text=text, details=tuple(lines), policy=statement.policy)
-    # If other data sources share the statement later, the finding's ID changes.
+    # If other data sources share the access later, the ID of a `shared` finding changes.
     return found.identified(
         meaning(statement), *(sorted(each.id for each in about.sources) if kind == "shared" else ())
     )

@@ -1,6 +1,6 @@
 """Check whether a data source's sync will work with its role.
 
-Read a `View` of each role, and ask all `QUESTIONS` about the role. docs/check.md describes them.
+Read a `View` of each role, and ask all `QUESTIONS` about it. docs/check.md describes the questions.
 """
 
 import argparse
@@ -123,7 +123,7 @@ def _read_entries(roles: Sequence[Declared], stated: Stated, output: Output) -> 
     """Read the roles of a stack."""
     accounts = open_accounts(roles, output)
     for arn in dict.fromkeys(Arn.of(each.application_arn) for each in roles):
-        # Only the main thread can read data sources in parallel. `Account` caches the responses.
+        # Read here, because only the main thread reads data sources in parallel. `Account` caches them.
         attempt(lambda: read_sources(accounts[arn.region], arn.name))  # noqa: B023 it is called at once
     regions = {each.role_arn: accounts[Arn.of(each.application_arn).region] for each in roles}
     return read_each(
@@ -174,7 +174,7 @@ def _check_options(options: argparse.Namespace) -> None:
 
 
 def _selected(stack: Stack, entry: str | None) -> list[str]:
-    """Return the names of the selected entries; raise InputError if there are none."""
+    """Return the names of the selected entries; raise InputError if `entry` does not exist."""
     names = [*(each.name for each in stack.roles), *stack.left_out]
     if entry is not None and entry not in names:
         raise InputError(f"stack {stack.name} has no entry {entry!r}; its entries: {', '.join(names)}")

@@ -1,8 +1,8 @@
 """List the calls that connectors make to AWS, for any resources.
 
-The list is written by hand from AWS's pages. It does not depend on the program's policies, so it can
-confirm them. `check` evaluates the calls with a role's resources, and `pages/example_calls.py` contains
-the calls with example resources. To authorize a call, AWS evaluates one request for each resource:
+The list is written by hand from AWS's pages. It does not depend on the program's policies, so it is an
+independent check of them. `check` evaluates the calls with a role's resources; `pages/example_calls.py`
+has the calls with example resources. To authorize a call, AWS evaluates one request for each resource:
 https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
 """
 

@@ -164,8 +164,8 @@ def assume_request(facts: Facts, role_arn: str, application_arn: str) -> Request
 def _resource_account(facts: Facts, group: RequestGroup) -> str:
     """Return the value of aws:ResourceAccount; empty if it is unknown.
 
-    Of the connector's services, only EC2 has actions that do not support this key, and the connector
-    uses none of them. A request without a resource is for the caller's account (not tested on AWS).
+    Of the services that connectors call, only EC2 has actions that do not support this key; connectors
+    use none of these. A request without a resource is for the caller's account (not tested on AWS).
     """
     if isinstance(group.context.get("aws:ResourceAccount"), Text):
         return ""
@@ -182,7 +182,7 @@ def _of_principal(facts: Facts) -> Values:
         **_of_time(facts),
     }
     if role := facts.role:
-        known["aws:principalarn"] = (Text(role.arn),)  # a session has its role's ARN
+        known["aws:principalarn"] = (Text(role.arn),)  # a session's requests contain the role's ARN
         known["aws:userid"] = (Text(f"{role.id}:", "session"),)
         known |= {f"aws:principaltag/{key.lower()}": (Text(value),) for key, value in role.tags.items()}
     return known
@@ -195,7 +195,7 @@ def _of_time(facts: Facts) -> Values:
 
 def _of_request(facts: Facts, group: RequestGroup, action: str) -> Values:
     """Return a request's condition keys: global keys, its service's keys, and `group.context`."""
-    # Only KMS is called through another service, with the role session's credentials.
+    # Only calls to KMS go through another service, which uses the role session's credentials.
     via_service = action.startswith("kms:")
     owner = _resource_account(facts, group)
     values = {  # empty for a key that is unknown or not in this service's requests

@@ -186,7 +186,7 @@ def denied(view: View) -> Findings:
 
 
 def explained(view: View) -> Iterator[tuple[Sequence[_Block], Finding]]:
-    """Yield groups of decisions with the same cause, with the finding about each group."""
+    """Yield each group of decisions that have the same cause, and the finding about the group."""
     if view.role is None and not view.declared:
         return  # another finding reports that the role does not exist
     by_cause: dict[tuple[Policy, Truth, tuple[Statement, ...]], list[_Block]] = defaultdict(list)
@@ -364,7 +364,7 @@ def _few(texts: Sequence[str]) -> str:
 
 
 def verdicts(role: Role, needed: Iterable[Statement]) -> list[Verdict]:
-    """Compare a role's statements with the needed ones, and add the danger of those in excess."""
+    """Compare a role's statements with the needed statements, and add each excess statement's danger."""
     found = [*map(simplify, attempt_or([], lambda: role_statements(role)))]
     return [*with_dangers(compare([*dict.fromkeys(needed)], found).role, found, role)]
 
