@@ -89,11 +89,11 @@ class Place(NamedTuple):
         return self._replace(path=(*self.path, key))
 
     def entry(self, key: str | int) -> "Place":
-        """Return the place of an entry, without its key if the value is secret."""
+        """Return the place of an entry; leave out its key if the value at this place is secret."""
         return self._replace(is_hidden_entry=True) if self.is_secret else self.part(key)
 
     def show(self, value: object) -> str:
-        """Return this value, or a part of it, as JSON for a message."""
+        """Return this value, or a part of it, as JSON for a message; HIDDEN if this value is secret."""
         return self.hide(quote(value))
 
     def hide(self, text: str) -> str:
