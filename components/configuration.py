@@ -44,7 +44,7 @@ def size_in_bytes(config: Mapping[str, str]) -> int:
 
 
 def read_key(key: str, blank: object = None, setting: str = "") -> Value:
-    """Read a key with its namespace.
+    """Read the value of a key that includes its namespace.
 
     `blank`, the key's default in `Pulumi.yaml`, means not set. If `blank` is a string, the value is
     text. Otherwise, the value is parsed, because the engine passes it as JSON; text that Python

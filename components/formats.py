@@ -20,7 +20,7 @@ class Location(NamedTuple):
     account: str = ""
 
     def arn(self, service: str, resource: str, account: str = "") -> str:
-        """Return the ARN of a resource in this location; `account`, if given, replaces the location's."""
+        """Return a resource's ARN in this location, with a different account if `account` is given."""
         return f"arn:{self.partition}:{service}:{self.region}:{account or self.account}:{resource}"
 
 

@@ -182,5 +182,5 @@ def similar(given: str, names: Collection[str]) -> list[str]:
 
 
 def suggest(near: Collection[str]) -> str:
-    """Return the end of a message that suggests similar names; empty if there are none."""
+    """Return a suggestion of similar names for the end of a message; empty if there are none."""
     return f"; did you mean {' or '.join(near)}?" if near else ""

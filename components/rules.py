@@ -1,4 +1,4 @@
-"""Check a role's settings against each other, its connector, and the provider; render its policies.
+"""Check a role's settings against each other, the connector, and the provider; render the policies.
 
 Each rule reads a role and adds problems, and warnings about questionable values. Rules skip values that
 are not known yet, and run again when Outputs and the provider's location are known.

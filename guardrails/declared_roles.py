@@ -265,7 +265,7 @@ class _Managed:
         self.by_arn = {arn: policy for policy in self.by_urn.values() if (arn := policy.text("arn"))}
 
     def attached_by(self, declaration: _Declaration) -> tuple[list[_Declaration], list[str]]:
-        """Return the declared policies that a resource attaches, and the ARNs of its other policies."""
+        """Return the declared policies that a resource attaches, and the ARNs of its undeclared ones."""
         name = _POLICY_PROPERTIES[declaration.type]
         arns = declaration.values(name)
         attached = {
@@ -379,7 +379,7 @@ def _kept_names(belonging: Iterable[_Declaration]) -> list[list[Any]]:
 def _managed_policies(
     role: _Declaration, belonging: Iterable[_Declaration], managed: _Managed
 ) -> tuple[list[Policy], list[Attachment], list[UndeclaredPolicy]]:
-    """Return the role's managed policies: declared in the stack, only attached in it, and neither."""
+    """Return the role's managed policies in three groups: declared, only attached, and all others."""
     attaching = [declaration for declaration in belonging if declaration.type in _POLICY_PROPERTIES]
     if "managedPolicyArns" in role.set_by_program:
         attaching.insert(0, role)
