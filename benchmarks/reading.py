@@ -200,7 +200,7 @@ def _allowed(call: dict[str, str]) -> str:
 
 @contextmanager
 def _served(number: int) -> Generator[tuple[str, Counter[str]]]:
-    """Serve accounts on a loopback address, each account with this number of data sources.
+    """Serve accounts on a loopback address; each account has this number of data sources.
 
     Yield the server's address and a counter of the received calls by name.
     """
@@ -211,7 +211,7 @@ def _served(number: int) -> Generator[tuple[str, Counter[str]]]:
 
 
 def _write_stack(directory: Path) -> None:
-    """Write a script named `pulumi` that prints the stack's state.
+    """Write a stack's state, and a script named `pulumi` that prints the state.
 
     The script replaces the Pulumi CLI, so that the measured time doesn't include the CLI's start.
     """
@@ -227,7 +227,7 @@ def _write_stack(directory: Path) -> None:
 
 
 def rows() -> list[str]:
-    """Measure the commands and return a row of the benchmarks table for each."""
+    """Measure the commands and return a row of the benchmarks table for each command."""
     return [_row(reading) for reading in _READINGS]
 
 

@@ -83,7 +83,7 @@ def rows() -> list[str]:
 
     valgrind counts instructions instead of measuring time, so each measurement runs only once.
     """
-    _count(_components(1))  # the first run also compiles the modules
+    _count(_components(1))  # ignored, because the first run also compiles the modules
     first, each = _instructions(_components)
     first_by_hand, each_by_hand = _instructions(_by_hand)
     return [

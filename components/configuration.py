@@ -44,7 +44,7 @@ def size_in_bytes(config: Mapping[str, str]) -> int:
 
 
 def read_key(key: str, blank: object = None, setting: str = "") -> Value:
-    """Read a key with its namespace.
+    """Read the value of a key that includes its namespace.
 
     `blank`, the key's default in `Pulumi.yaml`, means not set. If `blank` is a string, the value is
     text. Otherwise, the value is parsed, because the engine passes it as JSON; text that Python
@@ -60,7 +60,7 @@ def read_key(key: str, blank: object = None, setting: str = "") -> Value:
 
 
 def _without_blank(given: Any, blank: object) -> Any:
-    """Return the value; None if it is "" or `blank`. The types must also match, because 0 == False."""
+    """Return the value; None if it is "" or `blank`. Compare types too, because 0 == False."""
     return None if given == "" or (given == blank and type(given) is type(blank)) else given
 
 
@@ -118,7 +118,7 @@ def _check_stack(prefix: str, top: Mapping[str, Value], problems: Problems) -> N
     # A component can read its settings from the namespace `aws`, which also contains the Region.
     known = [REGION_KEY, *(_show(prefix + key) for key in (*KEYS.values(), PROTECT, DATA_SOURCES))]
     problems.check_keys(keys, known, Place((), Source.STACK))
-    # This role provides only the application's account; problems with settings are reported later.
+    # Use this role only for the application's account; problems with settings are reported later.
     located = Role("", {name: value.read(Problems()) for name, value in top.items()})
     _check_accounts(read_key(ALLOWED_ACCOUNTS), located, problems)
     _check_tags(top["tags"], problems)
@@ -157,7 +157,7 @@ def _check_accounts(value: Value, role: Role, problems: Problems) -> None:
 def _check_tags(tags: Value, problems: Problems) -> None:
     """Reject `aws:defaultTags` without `tags`, and tag keys that differ from default keys only in case.
 
-    The provider's merge is case-sensitive (`DefaultConfig.MergeTags` in internal/tags in
+    The provider's merge of tags is case-sensitive (`DefaultConfig.MergeTags` in internal/tags in
     terraform-provider-aws), but IAM ignores the case of keys and rejects the result:
     https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html
     """
@@ -258,7 +258,7 @@ def _read_defaults(top: Mapping[str, Value], problems: Problems) -> Mapping[str,
     """
     for name, value in top.items():
         if SETTINGS[name].scope == "entry" and value.given is not None:
-            # If users removed the setting instead of moving it, a role in use could lose permissions.
+            # Say where to move the setting, because without it, a role in use could lose permissions.
             expected = f"{DATA_SOURCES}.NAME.{KEYS[name]}, as in docs/data-sources.md"
             problems.add(value.place, "is a setting for a single data source", expected)
     return {name: it.read(problems) for name, it in top.items() if SETTINGS[name].scope != "entry"}

@@ -185,7 +185,7 @@ class ConnectorRole(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 # The provider computes these two properties from other properties, and the engine does
-                # not mark them as secret. Any Output might be secret, because its mark is not known yet.
+                # not mark them as secret. Treat any Output as secret, because its mark is not known yet.
                 additional_secret_outputs=["inlinePolicies", "tagsAll"]
                 if settings.unknown or settings.are_secret(SETTINGS)
                 else None,
@@ -200,7 +200,7 @@ class ConnectorRole(pulumi.ComponentResource):
         if not settings.connector.bucket_is_source:
             document = complete.apply(role_policy)
         else:
-            # The policy contains the role's ARN. In a new role's preview, the name is known but
+            # The policy contains the role's ARN. In the preview of a new role, the name is known but
             # `role.arn` is not. Without `run_with_unknowns`, a secret policy would lose its secrecy.
             document = complete.apply(
                 lambda found: role.name.apply(
@@ -232,7 +232,7 @@ class ConnectorRole(pulumi.ComponentResource):
             )
         # The ARN resolves once the policy is in place. `role.arn` is secret if the role has a secret
         # argument, or had one in an earlier update. `unsecret` removes the mark, because neither the
-        # name, which the state's IDs contain in any case, nor the path is secret.
+        # path nor the name is secret; IDs in the state contain the name in any case.
         self.role_arn = policy.id.apply(lambda _: pulumi.Output.unsecret(role.arn))
         self.role_name = role.name
         self.register_outputs({"roleArn": self.role_arn, "roleName": self.role_name})
@@ -303,8 +303,8 @@ def _document(
 ) -> Any:
     """Return a policy, which is unknown or secret if one of its settings is.
 
-    The credentials' account must also be known, because an unknown account has not been compared with
-    the application's account.
+    The policy is also unknown while the credentials' account is unknown, because that account has not
+    yet been compared with the application's account.
     """
     known = (
         known
@@ -325,7 +325,7 @@ def _as_role_input(value: Value) -> Any:
 
 
 def _make_removal_hooks(component: pulumi.Resource) -> list[pulumi.ResourceHookBinding]:
-    """Return hooks that warn unless the role is new; they are for the role and its exclusive policies.
+    """Return a hook for the role and one for its exclusive policies; they warn unless the role is new.
 
     Without the warning, a preview would show only that two resources will be created. It would not show
     that the role will lose the policies that were added outside the stack.

@@ -20,7 +20,7 @@ class Location(NamedTuple):
     account: str = ""
 
     def arn(self, service: str, resource: str, account: str = "") -> str:
-        """Return the ARN of a resource in this location, or in another account but the same Region."""
+        """Return a resource's ARN in this location, with a different account if `account` is given."""
         return f"arn:{self.partition}:{service}:{self.region}:{account or self.account}:{resource}"
 
 
@@ -69,8 +69,8 @@ class Format(NamedTuple):
 
 
 SERVICE: Final = "qbusiness.amazonaws.com"  # the service principal that assumes the role
-# Patterns for the parts of an ARN. They limit the lengths of names, because a long Region could make a
-# policy too long; AWS's current names are short enough.
+# Patterns for the parts of an ARN. They limit the lengths of partitions and Regions, because long names
+# could make a policy too long; AWS's current names are short enough.
 _PATTERNS: Final = Location(
     r"(?P<partition>aws(?:-[a-z]{1,16}){0,3})",
     r"(?P<region>[a-z]{2,5}(?:-[a-z]{1,16}){1,3}-[0-9]{1,2})",

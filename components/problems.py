@@ -89,11 +89,11 @@ class Place(NamedTuple):
         return self._replace(path=(*self.path, key))
 
     def entry(self, key: str | int) -> "Place":
-        """Return the place of an entry, without its key if the value is secret."""
+        """Return the place of an entry; leave out its key if the value at this place is secret."""
         return self._replace(is_hidden_entry=True) if self.is_secret else self.part(key)
 
     def show(self, value: object) -> str:
-        """Return this value, or a part of it, as JSON for a message."""
+        """Return this value, or a part of it, as JSON for a message; HIDDEN if this value is secret."""
         return self.hide(quote(value))
 
     def hide(self, text: str) -> str:
@@ -182,5 +182,5 @@ def similar(given: str, names: Collection[str]) -> list[str]:
 
 
 def suggest(near: Collection[str]) -> str:
-    """Return the end of a message that suggests similar names; empty if there are none."""
+    """Return a suggestion of similar names for the end of a message; empty if there are none."""
     return f"; did you mean {' or '.join(near)}?" if near else ""

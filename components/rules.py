@@ -1,4 +1,4 @@
-"""Check a role's settings against each other, its connector, and the provider; render its policies.
+"""Check a role's settings against each other, the connector, and the provider; render the policies.
 
 Each rule reads a role and adds problems, and warnings about questionable values. Rules skip values that
 are not known yet, and run again when Outputs and the provider's location are known.
@@ -276,7 +276,7 @@ def render(
     caller: Location = NOWHERE,
     source: Source = Source.PYTHON,
 ) -> tuple[str, str, Sequence[str]]:
-    """Return a role's trust policy, its role policy, and the warnings about its settings, for tools.
+    """For tools, return a role's trust policy, its role policy, and the warnings about its settings.
 
     `name` is the component's name. The settings are plain values, with their names as in `source`.
     `caller` completes the application's location, as the provider's location does in a program. Raises

@@ -210,7 +210,7 @@ class Value(NamedTuple):
         return self.state is not State.UNSET
 
     def read(self, problems: Problems, *, is_supported: bool = True) -> "Value":
-        """Return the value as its kind reads it; a value is read only once, and only if supported."""
+        """Return the value as its kind reads it, unless it was already read or is not supported."""
         place, given, state, parsed = self
         if state is not State.GIVEN:
             return self

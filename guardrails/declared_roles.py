@@ -152,7 +152,7 @@ class _Declaration(NamedTuple):
 def find_roles(
     resources: Iterable[PolicyResource], set_by_program: Mapping[str, Collection[str]]
 ) -> Iterator[Role]:
-    """Return the roles that trust Amazon Q Business.
+    """Yield the roles that trust Amazon Q Business.
 
     The trust policy of such a role lets Amazon Q Business assume the role, or lists the service in an
     Allow statement for other actions.
@@ -181,7 +181,7 @@ def find_roles(
 
 
 def trusting_statements(trust: Document) -> Iterator[Statement]:
-    """Return a trust policy's statements that let Amazon Q Business assume the role."""
+    """Yield a trust policy's statements that let Amazon Q Business assume the role."""
     for statement in trust.statements:
         if (
             statement.allows
@@ -223,7 +223,7 @@ def _of_type(declarations: Iterable[_Declaration], type_: str) -> list[_Declarat
 
 def _declaration(resource: PolicyResource, set_by_program: Collection[str]) -> _Declaration:
     provider = resource.provider
-    # The engine passes the list as JSON.
+    # The engine passes the list of accounts as JSON.
     allowed = _plain(provider.props).get("allowedAccountIds") if provider else None
     return _Declaration(
         resource.urn,
@@ -265,7 +265,7 @@ class _Managed:
         self.by_arn = {arn: policy for policy in self.by_urn.values() if (arn := policy.text("arn"))}
 
     def attached_by(self, declaration: _Declaration) -> tuple[list[_Declaration], list[str]]:
-        """Return the declared policies that a resource attaches, and the ARNs of its other policies."""
+        """Return the declared policies that a resource attaches, and the ARNs of its undeclared ones."""
         name = _POLICY_PROPERTIES[declaration.type]
         arns = declaration.values(name)
         attached = {
@@ -379,7 +379,7 @@ def _kept_names(belonging: Iterable[_Declaration]) -> list[list[Any]]:
 def _managed_policies(
     role: _Declaration, belonging: Iterable[_Declaration], managed: _Managed
 ) -> tuple[list[Policy], list[Attachment], list[UndeclaredPolicy]]:
-    """Return the role's managed policies: those declared, those only attached, and all others."""
+    """Return the role's managed policies in three groups: declared, only attached, and all others."""
     attaching = [declaration for declaration in belonging if declaration.type in _POLICY_PROPERTIES]
     if "managedPolicyArns" in role.set_by_program:
         attaching.insert(0, role)
@@ -431,6 +431,6 @@ def _unlisted_managed(belonging: Iterable[_Declaration], managed: _Managed) -> I
 
 
 def _document(properties: Mapping[str, Any], name: str, kind: Kind = Kind.IDENTITY) -> Document:
-    """Return a property's document; it is unknown while the provider has not reported the property."""
+    """Return a property's document; the document is unknown until the provider reports the property."""
     given = properties.get(name)
     return read_document(UNKNOWN if given is None else given, kind)

@@ -14,7 +14,7 @@ given = settings.read(partition, caller.account_id)
 planned = {each.name: policies.permissions(given, each) for each in given.environments}
 boundaries = {each.name: policies.boundary(each) for each in given.environments if each.reads}
 
-# An account can have only one provider for an issuer, so its ARN is known.
+# An account can have only one provider for an issuer, so the provider's ARN is known.
 provider_arn = f"arn:{partition}:iam::{caller.account_id}:oidc-provider/{policies.ISSUER}"
 options = pulumi.ResourceOptions()
 if given.create_oidc_provider:

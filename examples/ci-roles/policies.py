@@ -132,7 +132,7 @@ def permissions(settings: Settings, environment: Environment) -> Mapping[str, Pe
 def _split(
     statements: Callable[[Sequence[str]], list[Statement]], environment: Environment
 ) -> list[list[Statement]]:
-    """Return statements about an environment's other roles in as few policies as the quota allows."""
+    """Return statements about an environment's other roles; use as few policies as the quota allows."""
     parts: list[list[str]] = []
     for arn in environment.other_roles:
         if not parts or _size(document(statements([*parts[-1], arn]))) > POLICY_SIZE:
@@ -221,7 +221,7 @@ def _secret_arns(name: str, partition: str, account: str) -> list[str]:
 
 
 def _without_path(roles: Sequence[str]) -> list[str]:
-    """Return an environment's role ARNs without their paths; IAM checks these ARNs for missing roles.
+    """Return the ARNs, without paths, that IAM checks if an environment's roles do not exist.
 
     Without these ARNs, IAM would return AccessDenied instead of NoSuchEntity for a deleted role, and CI
     could not recreate it. This is inferred from error messages, which refer to the role as `role NAME`.
