@@ -2,7 +2,7 @@
 
 Most docstrings mention the bridge's corresponding function, such as `Provider.Check`. Unless stated
 otherwise, it is in the package `tfbridge` in https://github.com/pulumi/pulumi-terraform-bridge.
-`sandbox/provider/__init__.py` lists the differences.
+`sandbox/provider/__init__.py` lists the differences from the real provider.
 """
 
 import json
@@ -250,8 +250,8 @@ class Lifecycle:
     def _read(self, identifier: str, state: Properties) -> Properties | None:
         """Return the actual state; None if the resource does not exist.
 
-        A property that AWS does not store keeps its recorded value, or gets its default. A document that
-        is equivalent to the recorded one keeps the recorded text.
+        A property that AWS does not store keeps its recorded value; without one, it gets its default.
+        A document that is equivalent to the recorded one keeps the recorded text.
         """
         actual = self._call("read", self.resource.read, identifier)
         if actual is None:
@@ -336,7 +336,7 @@ def _changes(path: str, old: Any, new: Any) -> dict[str, str]:
             entry = f"{path}.{key}" if key.isidentifier() else f"{path}[{json.dumps(key)}]"
             if key in old and key in new:
                 found |= _changes(entry, old[key], new[key])
-            else:  # an empty value counts, too
+            else:  # even an empty entry differs from a missing one
                 found[entry] = "DELETE" if key in old else "ADD"
         return found
     if isinstance(old, list) and isinstance(new, list):

@@ -1,8 +1,8 @@
 """Provide Amazon Q Business data sources, as version 1 of pulumi-aws-native does.
 
 Most docstrings mention the real provider's corresponding function and its package, in `provider/pkg` in
-https://github.com/pulumi/pulumi-aws-native. That provider calls Cloud Control, which calls Amazon Q
-Business; this module calls Amazon Q Business directly. The package's docstring lists other differences.
+https://github.com/pulumi/pulumi-aws-native. Unlike that provider, this module calls Amazon Q Business
+without Cloud Control. `sandbox/provider/__init__.py` lists other differences.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -72,7 +72,7 @@ class DataSource:
         """Return an empty diff, or one whose details the engine determines (`Diff` in provider).
 
         The diff is empty if the inputs equal the actual values, except for the order of subnets and
-        security groups. The engine has copied ignored values into the inputs.
+        security groups. The engine has already copied the old values of ignored inputs into `inputs`.
         """
         same = _sorted(_baseline(state, inputs)) == _sorted(inputs)
         return Diff({} if same else None, (), delete_before_replace=not same)

@@ -437,7 +437,7 @@ def test_account_of_secret_application_is_not_shown():
         assert ACCOUNT not in str(deployment.error)
 
 
-# Invalid arguments, types of containers, and unknown values.
+# Unknown values, types of containers, and invalid arguments.
 
 
 @pytest.mark.parametrize(
