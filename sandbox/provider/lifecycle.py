@@ -107,10 +107,10 @@ class Lifecycle:
     ) -> tuple[Properties, list[tuple[str, str]]]:
         """Return the inputs with defaults and all tags, and the failures: `Provider.Check`.
 
-        A failure is the name of an unknown, missing, or invalid input, and the reason. If the program
-        does not set a property, a default from an earlier update is kept. If no list of defaults was
-        stored, every old value of a property with a default counts as a default (`applyDefaults`). An
-        earlier name is kept even if the program had set it.
+        A failure consists of the name of an unknown, missing, or invalid input and the reason. If the
+        program does not set a property, a default from an earlier update is kept. If no list of
+        defaults was stored, every old value of a property with a default counts as a default
+        (`applyDefaults`). An earlier name is kept even if the program had set it.
         """
         properties = self.resource.properties
         known = {key for key, declared in properties.items() if not declared.output_only}

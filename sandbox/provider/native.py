@@ -54,7 +54,7 @@ class DataSource:
     ) -> tuple[Properties, list[tuple[str, str]]]:
         """Return the inputs without nulls, and the failures (`ValidateResource` in resources).
 
-        A failure is the name of an unknown or missing input, and the reason.
+        A failure consists of the name of an unknown or missing input and the reason.
         """
         inputs: Properties = _without_nulls(news) or {}
         failures = [
@@ -113,7 +113,7 @@ class DataSource:
         """Update the data source and return its state (`CalcPatch` in resources).
 
         Cloud Control's handler reads all properties, applies the patch to them, and sends all of them.
-        From the state, this method gets only the properties that the program never set.
+        This method sends the inputs and, from the state, the properties that the program never set.
         """
         removed = _baseline(state, inputs).keys() - inputs.keys()
         model = {name: state[name] for name in _INPUTS & state.keys() - removed} | inputs

@@ -81,7 +81,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     """A package's provider, with the protocol methods that the sandbox needs.
 
     An engine opens and configures a connection for each provider in its program. Each method receives
-    the address of the engine's end of the connection, which identifies the configuration.
+    the address of the engine's end of the connection. This address identifies the configuration.
     """
 
     def __init__(self, name: str) -> None:

@@ -69,7 +69,7 @@ def test_documents_and_settings_become_resource_inputs():
         "policy": FULL_ROLE_POLICY,
     }
     (policy,) = deployment.of_type("aws:iam/rolePolicy:RolePolicy")
-    assert policy.request.deleteBeforeReplaceDefined  # a role in use keeps its policy during replacement
+    assert policy.request.deleteBeforeReplaceDefined  # a role in use must always have a policy
     assert not policy.request.deleteBeforeReplace
 
 
