@@ -2,9 +2,9 @@
 
 The real engine comes first on PATH. The environment has its own Pulumi home, file backend, and
 passphrase, and a server on loopback in place of AWS. The engine attaches to the providers in that
-server, because starting them for each command is slower. By default, all files are in `.sandbox`. The
-environment does not contain the user's credentials or settings for AWS, Pulumi, or proxies, except two
-Pulumi variables that change only a command's output.
+server, because starting them for each command would be slower. By default, all of the sandbox's files
+are in `.sandbox`. The environment does not contain the user's credentials or settings for AWS, Pulumi,
+or proxies, except two Pulumi variables that change only a command's output.
 """
 
 import fcntl
@@ -158,7 +158,7 @@ class Sandbox:
             yield
 
     def _install_providers(self, binaries: Path) -> None:
-        """Install stand-ins for the providers, or a link to the selected plugin, in the SDKs' versions.
+        """Install each provider's stand-in, or a link to its selected plugin, in the SDK's version.
 
         The installed stand-ins are for engines that do not attach to the server.
         """
@@ -303,7 +303,7 @@ def _runs(process: int) -> bool:
         return False
     except PermissionError:
         return True
-    status = Path(f"/proc/{process}/stat")  # exists on Linux; the state follows the name in parentheses
+    status = Path(f"/proc/{process}/stat")  # only on Linux; the state follows the name in parentheses
     return not status.exists() or status.read_text().rpartition(") ")[2][:1] != "Z"
 
 

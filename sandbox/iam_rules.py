@@ -1,8 +1,8 @@
 """Reject calls that IAM rejects but moto accepts.
 
 The rules for roles and their inline policies come from https://docs.aws.amazon.com/IAM/latest/APIReference/
-and https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html. They share no code
-with the program, so that they can reveal the program's mistakes.
+and https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html. This module shares
+no code with the program, so that it can reveal the program's mistakes.
 """
 
 import json

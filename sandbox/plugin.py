@@ -69,7 +69,7 @@ def _installed(cache: Path, version: str, pulumi: Path) -> Path:
 
 
 def _reason(errors: str) -> str:
-    """Return the reason for the last failed download; if there is none, the last line of `errors`."""
+    """Return the last failed download's reason, or the last line of `errors` if no download failed."""
     lines = errors.strip().splitlines() or ["no reason given"]
     attempts = [line for line in lines if "Error downloading plugin: " in line]
     return re.sub(r"^(?:error|.*Error downloading plugin): ", "", (attempts or lines)[-1])

@@ -28,7 +28,7 @@ class QBusinessError(Exception):
     """Raised when Amazon Q Business rejects a call."""
 
     def __init__(self, code: str, message: str, **entries: str) -> None:
-        """Store the error's name from the model, and the other parts of the response."""
+        """Store the error's name in the service model, and the contents of the response's body."""
         super().__init__(message)
         self.code = code
         self.body = {"message": message, **entries}
@@ -153,7 +153,7 @@ class QBusiness:
         return {"dataSourceId": identifier, "dataSourceArn": created["dataSourceArn"]}
 
     def _update_data_source(self, operation: Any, parameters: dict[str, Any]) -> dict[str, Any]:
-        """Change the properties that the request contains."""
+        """Change the properties in the request; unless `keeps_omitted`, remove the omitted ones."""
         found = self._find(_path(parameters))
         given = {name: value for name, value in parameters.items() if name not in _IDS}
         self._check(given)

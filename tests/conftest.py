@@ -112,7 +112,7 @@ def prepared_sandbox(
         faster = {
             ADDRESS: vault,
             "WARM_VENV": str(virtual_environment),
-            # Garbage collection would take a tenth of the CLI's time, and the CLI doesn't need it.
+            # Garbage collection would take a tenth of the CLI's run time, and the CLI doesn't need it.
             "GOGC": "off",
             "GOMEMLIMIT": "1GiB",
         }
@@ -122,7 +122,7 @@ def prepared_sandbox(
 
 @pytest.fixture
 def environment(prepared_sandbox: tuple[Sandbox, dict[str, str]]) -> Iterator[dict[str, str]]:
-    """Return the environment for commands in a sandbox whose account is reset after the test."""
+    """Yield the environment for commands in a sandbox whose account is reset after the test."""
     _, variables = prepared_sandbox
     yield variables
     # Reset the account, because `pulumi destroy` would take as long as most tests.

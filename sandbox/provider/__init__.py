@@ -8,8 +8,8 @@ The replacements implement the engine's protocol and follow the providers' sourc
   retried only after `DeleteConflict` (`deleteRole`).
 - The real provider doesn't wait for a new role in `PutRolePolicy` (`NoSuchEntity`), in the first listing
   of the role's policies with `exclusivePolicies` (`couldn't find resource`), or in a refresh
-  (`resourceRoleRead`). In the sandbox, a new role is visible at once. The same race can also cause
-  https://github.com/hashicorp/terraform-provider-aws/issues/43951.
+  (`resourceRoleRead`). In the sandbox, a new role is visible at once. A call before the role is visible
+  can also cause https://github.com/hashicorp/terraform-provider-aws/issues/43951.
 - The real provider tries a throttled call up to 25 times, or as often as `aws:maxRetries` specifies.
   Before that, it tries to look up the account up to 3 times, or as often as `AWS_MAX_ATTEMPTS` specifies
   (`validateCredentials`). The sandbox's provider tries a call up to 3 times by default.

@@ -38,7 +38,7 @@ def check(package: str, settings: Properties) -> tuple[Properties, list[str]]:
 
     For aws-native, return the settings unchanged, and no problems. In the real aws provider,
     `CheckConfigWithContext` in pf/tfbridge adds the defaults; in tfbridge, `validateProviderConfig`
-    finds unknown keys. A default provider has these error messages; an explicit provider has others.
+    finds unknown keys. The wording is for default providers; the real wording for explicit ones differs.
     """
     if package != "aws":
         return settings, []
@@ -90,7 +90,7 @@ def configure(package: str, arguments: Properties) -> Configuration:
     account is not allowed.
     """
     settings = {name: _parsed(value) for name, value in arguments.items()}
-    # The real functions are `applyDefaults` in tfbridge (aws) and `varsOrEnv` in provider (aws-native).
+    # `applyDefaults` in tfbridge (aws) and `varsOrEnv` in provider (aws-native) find the Region.
     # The sandbox sets both variables in `_REGIONS` for its commands and its server, so the error below
     # appears only outside the sandbox. A real provider also reads the variables that a command sets
     # itself; a provider in the sandbox's server does not.

@@ -2,7 +2,7 @@
 
 Most docstrings mention the bridge's corresponding function, such as `Provider.Check`. Unless stated
 otherwise, it is in the package `tfbridge` in https://github.com/pulumi/pulumi-terraform-bridge.
-`sandbox/provider/__init__.py` lists the differences.
+`sandbox/provider/__init__.py` lists the differences from the real provider.
 """
 
 import json
@@ -107,10 +107,10 @@ class Lifecycle:
     ) -> tuple[Properties, list[tuple[str, str]]]:
         """Return the inputs with defaults and all tags, and the failures: `Provider.Check`.
 
-        A failure is the name of an unknown, missing, or invalid input, and the reason. If the program
-        does not set a property, a default from an earlier update is kept. If no list of defaults was
-        stored, every old value of a property with a default counts as a default (`applyDefaults`). An
-        earlier name is kept even if the program had set it.
+        A failure consists of the name of an unknown, missing, or invalid input and the reason. If the
+        program does not set a property, a default from an earlier update is kept. If no list of
+        defaults was stored, every old value of a property with a default counts as a default
+        (`applyDefaults`). An earlier name is kept even if the program had set it.
         """
         properties = self.resource.properties
         known = {key for key, declared in properties.items() if not declared.output_only}
@@ -250,8 +250,8 @@ class Lifecycle:
     def _read(self, identifier: str, state: Properties) -> Properties | None:
         """Return the actual state; None if the resource does not exist.
 
-        A property that AWS does not store keeps its recorded value, or gets its default. A document that
-        is equivalent to the recorded one keeps the recorded text.
+        A property that AWS does not store keeps its recorded value; without one, it gets its default.
+        A document that is equivalent to the recorded one keeps the recorded text.
         """
         actual = self._call("read", self.resource.read, identifier)
         if actual is None:
@@ -336,7 +336,7 @@ def _changes(path: str, old: Any, new: Any) -> dict[str, str]:
             entry = f"{path}.{key}" if key.isidentifier() else f"{path}[{json.dumps(key)}]"
             if key in old and key in new:
                 found |= _changes(entry, old[key], new[key])
-            else:  # an empty value counts, too
+            else:  # even an empty entry differs from a missing one
                 found[entry] = "DELETE" if key in old else "ADD"
         return found
     if isinstance(old, list) and isinstance(new, list):

@@ -1,8 +1,8 @@
 """Provide Amazon Q Business data sources, as version 1 of pulumi-aws-native does.
 
 Most docstrings mention the real provider's corresponding function and its package, in `provider/pkg` in
-https://github.com/pulumi/pulumi-aws-native. That provider calls Cloud Control, which calls Amazon Q
-Business; this module calls Amazon Q Business directly. The package's docstring lists other differences.
+https://github.com/pulumi/pulumi-aws-native. Unlike that provider, this module calls Amazon Q Business
+without Cloud Control. `sandbox/provider/__init__.py` lists other differences.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -54,7 +54,7 @@ class DataSource:
     ) -> tuple[Properties, list[tuple[str, str]]]:
         """Return the inputs without nulls, and the failures (`ValidateResource` in resources).
 
-        A failure is the name of an unknown or missing input, and the reason.
+        A failure consists of the name of an unknown or missing input and the reason.
         """
         inputs: Properties = _without_nulls(news) or {}
         failures = [
@@ -72,7 +72,7 @@ class DataSource:
         """Return an empty diff, or one whose details the engine determines (`Diff` in provider).
 
         The diff is empty if the inputs equal the actual values, except for the order of subnets and
-        security groups. The engine has copied ignored values into the inputs.
+        security groups. The engine has already copied the old values of ignored inputs into `inputs`.
         """
         same = _sorted(_baseline(state, inputs)) == _sorted(inputs)
         return Diff({} if same else None, (), delete_before_replace=not same)
@@ -113,7 +113,7 @@ class DataSource:
         """Update the data source and return its state (`CalcPatch` in resources).
 
         Cloud Control's handler reads all properties, applies the patch to them, and sends all of them.
-        From the state, this method gets only the properties that the program never set.
+        This method sends the inputs and, from the state, the properties that the program never set.
         """
         removed = _baseline(state, inputs).keys() - inputs.keys()
         model = {name: state[name] for name in _INPUTS & state.keys() - removed} | inputs

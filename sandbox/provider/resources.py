@@ -1,7 +1,7 @@
 """Provide the sandbox's functions and IAM resources, which imitate those of version 7 of pulumi-aws.
 
 Error messages list the supported resources, functions, and properties. `sandbox/iam_rules.py` implements
-IAM's validation. `provider/__init__.py` lists the differences from the real provider.
+IAM's validation. `sandbox/provider/__init__.py` lists the differences from the real provider.
 """
 
 import json
@@ -148,7 +148,7 @@ class Role(Resource):
         if force or state.get("inlinePolicies"):
             for name in inline_names(iam, identifier) or []:
                 ignore_not_found(iam.delete_role_policy, RoleName=identifier, PolicyName=name)
-        # With `--run-program`, the engine deletes a replaced role and its policy at the same time.
+        # With `--run-program`, the engine deletes a replaced role while its policy might still exist.
         delete_after_conflicts(iam.delete_role, RoleName=identifier)
 
 

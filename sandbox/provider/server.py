@@ -59,7 +59,7 @@ def _answer(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def supported(kind: str, token: str, table: Mapping[str, _Entry]) -> _Entry:
-    """Return a token's entry in a table; raise ProviderError if it has none."""
+    """Return a token's entry in a table; raise ProviderError if the table has none."""
     if token not in table:
         names = ", ".join(table) or "none"
         raise ProviderError(f"the sandbox does not support the {kind} {token}; it supports {names}")
@@ -81,7 +81,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     """A package's provider, with the protocol methods that the sandbox needs.
 
     An engine opens and configures a connection for each provider in its program. Each method receives
-    the address of the engine's end of the connection, which identifies the configuration.
+    the address of the engine's end of the connection. This address identifies the configuration.
     """
 
     def __init__(self, name: str) -> None:
@@ -153,7 +153,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         return response
 
     def _lifecycle(self, token: str, connection: str) -> Lifecycle | native.DataSource:
-        # The type of a component's child includes the types of its parents.
+        # For a component's child, the token begins with the parents' types: PARENT$CHILD.
         create = supported("resource", token.rpartition("$")[2], self.package.RESOURCES)
         return create(self._configuration(connection))
 

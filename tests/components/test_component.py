@@ -69,7 +69,7 @@ def test_documents_and_settings_become_resource_inputs():
         "policy": FULL_ROLE_POLICY,
     }
     (policy,) = deployment.of_type("aws:iam/rolePolicy:RolePolicy")
-    assert policy.request.deleteBeforeReplaceDefined  # a role in use keeps its policy during replacement
+    assert policy.request.deleteBeforeReplaceDefined  # a role in use must always have a policy
     assert not policy.request.deleteBeforeReplace
 
 
@@ -437,7 +437,7 @@ def test_account_of_secret_application_is_not_shown():
         assert ACCOUNT not in str(deployment.error)
 
 
-# Invalid arguments, types of containers, and unknown values.
+# Unknown values, types of containers, and invalid arguments.
 
 
 @pytest.mark.parametrize(

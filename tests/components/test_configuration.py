@@ -146,7 +146,7 @@ def test_list_with_the_application_account_is_accepted(accounts: str):
     deployment = deploy({**MINIMAL, ACCOUNTS: accounts}, **OF_THE_PROGRAM)
     assert deployment.error is None
     assert deployment.warnings == []
-    # If the application's account is not set, any list is valid. The provider checks the credentials.
+    # If the application's account is not set, any list is accepted; the provider checks the credentials.
     settings = {**MINIMAL, "applicationId": APPLICATION_ID, ACCOUNTS: f'["{OTHER_ACCOUNT}"]'}
     assert deploy(settings, **OF_THE_PROGRAM).error is None
 

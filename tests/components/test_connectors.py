@@ -188,7 +188,7 @@ def largest(facts: Facts, subnets: int) -> dict[str, Any]:
 
 def test_largest_documents_fit_quotas():
     for facts in FACTS.values():
-        subnets = 0 if facts.vpc == "no" else 7  # the console accepts at most six subnets
+        subnets = 0 if facts.vpc == "no" else 7  # one more than the console accepts
         trust_policy, role_policy, _ = render("qbusiness", largest(facts, subnets), LONGEST_NAME)
         assert size(trust_policy) <= 2_048, facts.name
         assert size(role_policy) <= 10_240, facts.name
