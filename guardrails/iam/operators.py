@@ -28,7 +28,7 @@ class Operator(NamedTuple):
     if_exists: bool
 
     def compare(self, pattern: str, value: Text) -> Truth:
-        """Return whether a value matches a pattern; the caller applies negation, and handles Null."""
+        """Return whether a value matches a pattern; the caller applies negation and handles Null."""
         if self.base.startswith("Arn") and not (may_be_arn(pattern) and may_be_arn(value.pattern)):
             # The value does not match. IAM does not document whether it meets the negated operator.
             return Truth.CANNOT_TELL if self.negated else Truth.NO
