@@ -525,7 +525,7 @@ def _name_operation(exception: Exception, event_name: str, **_: object) -> None:
 
 
 def _unknown(shape: Any, value: Any, path: str = "") -> Iterator[str]:
-    """Yield the paths of the properties in a response that are not in the service's model."""
+    """Yield the paths of a response's properties that are not in the service's model."""
     if shape.type_name == "list" and isinstance(value, list):
         for each in cast("list[Any]", value):
             yield from _unknown(shape.member, each, path)

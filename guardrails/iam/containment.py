@@ -26,7 +26,7 @@ Text without wildcards never covers a pattern with a wildcard or a variable."""
 
 @cache
 def is_never_met(condition: Condition) -> bool:
-    """Return whether no request can meet a condition, because its values must be ARNs but are not."""
+    """Return whether a condition can never be met, because its values must be ARNs, but none is."""
     parsed = parse_operator(condition.operator)
     return (
         parsed is not None
