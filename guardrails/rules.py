@@ -40,7 +40,7 @@ _ANY: Final = "ACCOUNT_ID"
 _AWS_MANAGED: Final = re.compile(r"arn:[^:]+:iam::aws:policy/")
 _PLACEHOLDER: Final = re.compile(
     r"\[\[.+?\]\]|\{\{.+?\}\}|<.+?>"
-    # Placeholders without brackets, as a browser or another page shows them, are entire parts of an ARN.
+    # Some browsers and pages omit the brackets. The placeholder is then an entire part of an ARN.
     r"|:(?:(?:your-)?(?:region|account[_-]id)|source_account):"
     r"|:(?:secret:secret[_-]id|key/key[_-]id|subnet/subnet_ids?|security-group/security_group"
     r"|application/application[_-]id|application/[^/]+/index/index[_-]id"
@@ -275,7 +275,7 @@ def undeclared(role: Role) -> Iterator[Finding]:
 
 
 def exclusive(role: Role) -> Iterator[Finding]:
-    """Find the policies that one of the stack's resources adds to the role and another one removes."""
+    """Find the policies that one resource of the stack adds to the role and another resource removes."""
     for policy in role.unlisted:
         if policy.inline:
             kind, owner, property_name = "inline policy", "RolePoliciesExclusive", "policyNames"
@@ -498,7 +498,7 @@ def _statements(role: Role) -> Iterator[tuple[Policy, Statement]]:
 
 
 def _allowing(role: Role, action: str) -> Iterator[tuple[Policy, Statement]]:
-    """Return the policies and Allow statements that list the (lowercase) action by its full name."""
+    """Yield Allow statements that list the (lowercase) action by its full name, with their policies."""
     for policy, statement in _statements(role):
         if statement.allows and action in map(str.lower, statement.actions.listed()):
             yield policy, statement

@@ -56,7 +56,7 @@ def _table() -> str:
 
 
 def _rows(key: str, name: str, kind: str, meaning: str) -> Iterator[tuple[str, ...]]:
-    """Return a setting's row, and the rows of its entries."""
+    """Yield a setting's row, and the rows of its entries."""
     (entry, expected, example), *others = _expected(name)
     if entry == key:
         yield f"`{key}`<br>{kind}", meaning, expected, example
@@ -126,7 +126,7 @@ def _connector(connector: Connector) -> tuple[str, ...]:
 
 
 def _expected(name: str) -> Iterator[tuple[str, str, str]]:
-    """Return each key of a setting or of its entries, with the expected value and an example."""
+    """Yield each key of a setting or of its entries, with the expected value and an example."""
     if name == "connector":
         yield "connector", "a name from the table of [connectors](#connectors)", f"`{_CONNECTOR}`"
         return

@@ -71,7 +71,7 @@ def _texts() -> Iterator[tuple[str, str, Format]]:
 
 
 def _parts(setting: str, name: str, form: Format) -> Mapping[str, str]:
-    """Return a placeholder for each part of a text that can differ between resources."""
+    """Return a placeholder for each of a text's parts that can differ between resources."""
     thing, _, part = name.removeprefix("kms_").removesuffix("s").rpartition("_")
     is_home = SETTINGS[setting].scope == "stack" or SETTINGS[setting].same_account
     if "(?P<id>" not in form.pattern:

@@ -165,7 +165,7 @@ class Options(NamedTuple):
         return arguments
 
     def arns(self, name: str) -> tuple[str, ...]:
-        """Return the ARNs that an option adds to the role policy; none if it is not set."""
+        """Return the ARNs that an option adds to the role policy; none if the option is unset."""
         return OPTIONS[name].values[getattr(self, name)][1:]
 
     @property
@@ -201,7 +201,7 @@ class Options(NamedTuple):
 
 
 def _combinations(column: int, *buckets: str) -> list[Options]:
-    """Return all valid combinations of options, each of which is unset or has the value in a column."""
+    """Return the valid combinations in which each of `OPTIONS` is unset or has its value in a column."""
     choices: dict[str, Sequence[Any]] = {
         "ingest_scope": ("applicationAndIndex", "index"),
         "deletion": (False, True),
@@ -420,7 +420,7 @@ _OTHER_PRINCIPALS: Final = (
 
 
 def deviations(call: Call, options: Options) -> Iterator[Call]:
-    """Return the calls that differ from an allowed call in one part; the role must deny all of them."""
+    """Yield the calls that differ from an allowed call in one part; the role must deny all of them."""
     for request in call.requests:
         for deviation, other in _other_requests(request, options):
             yield Call(call.sid, call.title, (other,), allowed=False, deviation=deviation)
@@ -443,7 +443,7 @@ def _other_requests(request: Request, options: Options) -> Iterator[tuple[str, R
 
 def _other_contexts(request: Request) -> Iterator[tuple[str, Request]]:
     for key in request.context:
-        # The policy checks a new network interface's tags for ec2:CreateNetworkInterface instead.
+        # For ec2:CreateNetworkInterface, not for ec2:CreateTags, the policy checks a new interface's tags.
         if request.action == "ec2:CreateTags" and key != "ec2:CreateAction":
             continue
         for value in _OTHER_VALUES[key]:

@@ -107,7 +107,7 @@ def _trust(statements: Sequence[Statement]) -> Iterator[str]:
 
 
 def _shapes(connector: Connector) -> Iterator[Options]:
-    """Return the combinations of options in `SHAPES` that a connector accepts."""
+    """Yield the combinations of options in `SHAPES` that a connector accepts."""
     for shape in SHAPES:
         given = (shape.secret_arn, shape.bucket_arn, shape.network_arns)
         needs = (connector.secret, connector.bucket, connector.vpc)
@@ -125,7 +125,7 @@ def _policies(connector: str, options: Options) -> list[list[Statement]]:
 
 
 def _reasons(statements: Iterable[Statement], shapes: Mapping[Options, str]) -> Iterator[str]:
-    """Return a text for each statement: the Sid, the condition for its presence, and its reason.
+    """Yield a text for each statement: the Sid, the condition for its presence, and its reason.
 
     `shapes` maps each combination of options to a connector that accepts it. If `shapes` is empty, every
     condition is "always".

@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 
 class About(NamedTuple):
-    """The page's texts about one statement."""
+    """A statement's texts in docs/permissions.md."""
 
     reason: str
     risk: str = ""

@@ -52,8 +52,8 @@ class Provider(ComponentProvider):
         try:
             role = ConnectorRole.from_inputs(name, inputs, options)
         except SettingsError as error:
-            # The message is complete. With errors by property, the engine would also print unescaped
-            # values, including secrets in objects.
+            # The message is complete. If the error listed properties, the engine would also print
+            # unescaped values, including secrets in objects.
             raise pulumi.InputPropertiesError(str(error), []) from None
         outputs = {"roleArn": role.role_arn, "roleName": role.role_name}
         return pulumi.provider.ConstructResult(role.urn, outputs)

@@ -245,8 +245,8 @@ class Account:
     def data_sources(self, application_id: str | None = None) -> Iterator[DataSource]:
         """Yield the data sources of one application, or of all applications.
 
-        If `application_id` is given, the application's name is empty. Otherwise, raises InputError if
-        there are no applications.
+        If `application_id` is given, the application's name is empty. If it is not given and there are
+        no applications, raises InputError.
         """
         names = {application_id: ""} if application_id else self.applications()
         for application, name in names.items():
@@ -411,7 +411,7 @@ class Account:
     # Calls to AWS.
 
     def _once(self, read: Callable[..., Any], *question: Any) -> Any:
-        """Return the result of `read`; call it only for arguments that are not in `answers`.
+        """Return the result of `read`, which is called only for arguments that are not in `answers`.
 
         Until `answers` is cleared, later calls from any thread return the same result or raise the same
         error. This saves calls because data sources can share a role or secret.
@@ -525,7 +525,7 @@ def _name_operation(exception: Exception, event_name: str, **_: object) -> None:
 
 
 def _unknown(shape: Any, value: Any, path: str = "") -> Iterator[str]:
-    """Yield the paths of the properties in a response that are not in the service's model."""
+    """Yield the paths of a response's properties that are not in the service's model."""
     if shape.type_name == "list" and isinstance(value, list):
         for each in cast("list[Any]", value):
             yield from _unknown(shape.member, each, path)

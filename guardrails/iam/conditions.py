@@ -75,7 +75,7 @@ def meets(condition: Condition, context: Context, *, variables: bool = True) -> 
         return answer if Text("") not in values else some([answer, Truth.CANNOT_TELL])
     if parsed.quantifier == "ForAnyValue":
         return some(answers)
-    # IAM does not document how it compares several values without a quantifier.
+    # IAM does not document how an operator without a quantifier compares several values.
     single = len(answers) == 1 and not _MULTIVALUED.fullmatch(condition.key)
     return answers[0] if single else Truth.CANNOT_TELL
 
@@ -136,8 +136,8 @@ def _replaced(pattern: str, values: Mapping[str, Sequence[str] | None]) -> str:
 def _variable(text: str, context: Context) -> list[str] | None:
     """Return a variable's value or default as a list; the list is empty if there is neither.
 
-    Return None if the value is unknown or one of several, or if a pattern cannot express it. `text` is
-    the text in `${…}`.
+    Return None if the value is unknown or one of several, or if the value or the default is itself a
+    pattern. `text` is the text in `${…}`.
     """
     name, _, default = text.partition(",")
     values = context.get(name.strip())
@@ -147,10 +147,10 @@ def _variable(text: str, context: Context) -> list[str] | None:
         found = re.findall(r"'(.*)'", default)
         return None if any(map(is_pattern, found)) else found
     value, *others = values
-    # A pattern cannot express a literal wildcard.
+    # A resolved pattern cannot express a literal wildcard.
     return None if others or value.example or is_pattern(value.known) else [value.known]
 
 
 def literal(patterns: Iterable[str]) -> list[str | None]:
-    """Return patterns for a Version without policy variables; a pattern with `${…}` becomes None."""
+    """Return patterns for a Version without policy variables; None stands for a pattern with `${…}`."""
     return [None if VARIABLE.search(pattern) else pattern for pattern in patterns]

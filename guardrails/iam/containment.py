@@ -26,7 +26,7 @@ Text without wildcards never covers a pattern with a wildcard or a variable."""
 
 @cache
 def is_never_met(condition: Condition) -> bool:
-    """Return whether no request can meet a condition, because its values must be ARNs but are not."""
+    """Return whether a condition can never be met, because its values must be ARNs, but none is."""
     parsed = parse_operator(condition.operator)
     return (
         parsed is not None
@@ -39,7 +39,7 @@ def is_never_met(condition: Condition) -> bool:
 
 
 def certain_values(conditions: Iterable[Condition], key: str) -> list[tuple[str, ...]]:
-    """Return, for each condition on a key, the values to which the condition certainly restricts it.
+    """For each condition on a key, return the values to which it certainly restricts the key.
 
     A request must meet all the conditions. The result is empty if the key may be absent, and omits
     conditions that do not certainly restrict the key. With some operators, values can be patterns.
@@ -128,7 +128,7 @@ def _absence(condition: Condition) -> set[bool | None]:
 
 
 def _implies_tag_keys(have: Condition, wanted: Condition) -> bool:
-    """Return whether `have` requires a specific request tag, and `wanted` requires at least one."""
+    """Return whether `have` requires a specific request tag and `wanted` requires any request tag."""
     return (
         have.key.lower().startswith("aws:requesttag/")
         and have.requires_key
@@ -141,7 +141,7 @@ def _implies_tag_keys(have: Condition, wanted: Condition) -> bool:
 def _quantified_alike(ours: Operator, theirs: Operator, key: str) -> bool:
     """Return whether an implication for each of a key's values also holds for all values together."""
     alike = ours.quantifier == theirs.quantifier
-    # IAM does not document how it compares several values without a quantifier.
+    # IAM does not document how an operator without a quantifier compares several values.
     certain = bool(ours.quantifier) or ours.negated == theirs.negated
     return (alike and certain) or bool(_SINGLE_VALUED.fullmatch(key))
 
@@ -173,7 +173,7 @@ def _within(ours: str, value: str, theirs: str, other: str, covers_text: Covers)
 
 
 def _within_arn(ours: str, value: str, other: str) -> bool:
-    """Return whether an ARN, or every ARN that a pattern matches, certainly matches another pattern."""
+    """Return whether the pattern `other` certainly matches every ARN that `value` matches."""
     if ours == "StringLike" and is_pattern(value):
         return False  # an asterisk may match several parts of an ARN
     have, wanted = split_arn(value), split_arn(other)
@@ -190,6 +190,6 @@ def _excludes(ours: str, value: str, theirs: str, other: str, covers_text: Cover
     The first operator negates `ours` with `value`; the second operator negates `theirs` with `other`.
     """
     if theirs.startswith("Arn") and not (ours.startswith("Arn") and may_be_arn(other)):
-        # IAM does not document how it compares strings that are not ARNs.
+        # IAM does not document how ARN operators compare strings that are not ARNs.
         return ours.startswith("Arn") and value == other
     return _within(theirs, other, ours, value, covers_text)

@@ -176,7 +176,7 @@ def _granted(request: Request, policies: Applicable, role: _Result) -> _Result:
     by_policies = _any(unlimited, _all(granted, boundary))
     if policies.grant is Truth.NO:
         return by_policies
-    # AWS does not document whether a boundary limits a grant.
+    # AWS does not document whether a boundary limits a KMS grant.
     if policies.grant is Truth.YES and not policies.boundary:
         return _YES
     by_grant = _Result(Truth.CANNOT_TELL, (Cause(resource, Truth.CANNOT_TELL, unclear=("KMS grants",)),))

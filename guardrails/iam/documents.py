@@ -32,7 +32,7 @@ _shared_condition = cache(Condition)
 
 
 class Kind(Enum):
-    """A kind of policy, with the elements (or negations) that it requires besides Effect and Action."""
+    """A kind of policy. Besides Effect and Action, it needs the listed elements or their negations."""
 
     IDENTITY = ("Resource",)
     TRUST = ("Principal",)
@@ -92,7 +92,7 @@ def read_document(given: Any, kind: Kind = Kind.IDENTITY, policy: str = "") -> D
         return Document(known=False)
     if isinstance(given, str):
         return _read_text(given, kind, policy)
-    # Unknown values count as empty.
+    # In the document's size, unknown values count as empty strings.
     text = json.dumps(given, default=lambda _unknown: "", ensure_ascii=False)
     return _read(given, policy_size(text), kind, policy)
 
@@ -226,7 +226,7 @@ def _conditions(given: Any, number: int) -> Iterable[Condition]:
         for key, values in _read_entries(keys, number):
             if not key and values is not UNKNOWN:
                 raise MalformedError(f"a condition in statement {number} has an empty key")
-            # A key for a tag may contain any letter, but the lowercase of a Kelvin sign is an ASCII k.
+            # Tag keys may contain a Kelvin sign, but lowercase comparisons turn it into an ASCII k.
             if _KELVIN_SIGN in key:
                 raise MalformedError(
                     f"a condition key in statement {number} has a Kelvin sign in place of a K"

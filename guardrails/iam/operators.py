@@ -28,9 +28,9 @@ class Operator(NamedTuple):
     if_exists: bool
 
     def compare(self, pattern: str, value: Text) -> Truth:
-        """Return whether a value matches a pattern; the caller applies negation, and handles Null."""
+        """Return whether a value matches a pattern; the caller applies negation and handles Null."""
         if self.base.startswith("Arn") and not (may_be_arn(pattern) and may_be_arn(value.pattern)):
-            # The value does not match. IAM does not document whether it meets the negated operator.
+            # The value does not match, but IAM does not document whether the negated operator is met.
             return Truth.CANNOT_TELL if self.negated else Truth.NO
         return _COMPARISONS[self.base](pattern, value)
 
@@ -126,7 +126,7 @@ def _compare_address(pattern: str, value: Text) -> Truth:
     try:
         network = ipaddress.ip_network(pattern, strict=False)
         if "/" in pattern and not pattern.rpartition("/")[2].isdecimal():
-            return Truth.CANNOT_TELL  # a mask instead of a prefix length
+            return Truth.CANNOT_TELL  # the network has a mask instead of a prefix length
         address = ipaddress.ip_address(value.known)
     except ValueError:
         return Truth.CANNOT_TELL

@@ -73,7 +73,7 @@ def covers(pattern: str, other: str, ignore_case: bool = False) -> bool:  # noqa
     """
     if pattern == other:
         return True
-    if not is_pattern(pattern):  # a different string: no expression is needed
+    if not is_pattern(pattern):  # the strings differ, perhaps only in case
         return ignore_case and pattern.lower() == other.lower()
     if "${" in pattern:
         return False
