@@ -183,7 +183,7 @@ SET: Final = r"^export .*|\b\w+=(?=\$\()"
 
 
 def all_blocks() -> Iterator[tuple[str, str, str]]:
-    """Yield each block's location and text, and the earlier blocks, whose exports stay in effect."""
+    """Yield each block's place and text, and the page's earlier blocks, whose exports stay in effect."""
     for page in ALL_PAGES:
         before = ""
         for number, text in enumerate(blocks("sh", page.read_text()), start=1):

@@ -108,7 +108,7 @@ def test_unknown_values_are_resolved_and_secrets_are_encrypted(new_stack: NewSta
     for command in (UP, ("refresh", "--yes", "--skip-preview"), (*UP, "--expect-no-changes")):
         assert "confidential" not in stack.operate(*command).text
         assert in_plaintext(stack) == {
-            # The component does not make the ARN secret, because the IDs contain the role's name anyway.
+            # The component keeps the ARN in plaintext: resource IDs contain the role's name anyway.
             *((f"{name}-qbusiness-role", "outputs.arn") for name in ("name", "path")),
             *((name, "outputs.roleArn") for name in ("name", "path")),
             *(

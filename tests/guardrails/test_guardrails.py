@@ -310,7 +310,7 @@ def test_managed_policy_is_found_by_reference_or_by_arn():
 def test_policy_applies_only_to_its_role():
     assert findings(role(name="qbusiness-other"), role_policy(ANY_SECRET)) == {}
     first, second = role(urn="first", name="qbusiness-1"), role(urn="second", name="qbusiness-2")
-    # The policy depends on both roles, because its role's name was chosen from their names.
+    # The policy depends on both roles, because the value of `role` was chosen from their names.
     props = {"role": "qbusiness-2", "policy": text(ANY_SECRET)}
     chooser = resource("Bucket", "bucket", {})
     chosen = resource("RolePolicy", "policy", props, role=[chooser, first, second])
