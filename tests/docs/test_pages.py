@@ -136,7 +136,7 @@ def test_pages_and_headings_in_messages_exist():
         path = PROJECT / name
         if name.startswith(("docs/", "tests/", "CHANGELOG")) or not path.is_file():
             continue
-        # A message can continue in the next string or on the next line.
+        # Join the parts of each message, which can continue in the next string or on the next line.
         text = re.sub(r'"\n\s*f?"', "", path.read_text(errors="ignore"))
         text = re.sub(r"\s+", " ", text).replace('\\"', '"')
         found = [

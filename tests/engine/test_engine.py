@@ -69,7 +69,7 @@ def planned(stack: Stack) -> dict[str, dict[str, Any]]:
 
 
 def in_plaintext(stack: Stack) -> set[tuple[str, str]]:
-    """Return the places where the state contains `confidential`, each as a resource and a property."""
+    """Return the resource and the property of each place where the state contains `confidential`."""
     return {
         (resource["urn"].rpartition("::")[2], f"{part}.{key}" if key else part)
         for resource in stack.resources()

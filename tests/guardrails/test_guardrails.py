@@ -316,7 +316,7 @@ def test_policy_applies_only_to_its_role():
     chosen = resource("RolePolicy", "policy", props, role=[chooser, first, second])
     names = [role.name for role in find_roles([first, second, chosen], {}) if role.policies]
     assert names == ["qbusiness-2"]
-    # A reference also distinguishes roles with the same name in different accounts. Case is ignored.
+    # A reference distinguishes roles with the same name in different accounts. A name's case is ignored.
     function = role(trust(Principal={"Service": "lambda.amazonaws.com"}), urn="lambda")
     props = {"name": "p", "policy": text(ANY_SECRET), "role": NAME.upper()}
     both = [role(), function]

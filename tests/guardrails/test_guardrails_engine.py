@@ -135,7 +135,7 @@ def test_each_mandatory_rule_prevents_role_creation(
     assert text.count("  fix: ") == text.count("[mandatory]")
     assert (aws.roles(), stack.resources()) == ([], [])
 
-    # The levels and exceptions on the page, and the page's report on an example.
+    # Test the levels and exceptions on the page, and compare the report on EXAMPLE with the page's.
     pair = {"role": Declared(policy=ANY_SECRET), "other": Declared(trust(Condition=None), ANY_SECRET)}
     stack.write_program(program(pair))
     (configuration,) = blocks("json", PAGE.read_text())
