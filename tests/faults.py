@@ -52,7 +52,7 @@ def faults() -> Iterator[Fault]:
 
 
 def finder(fault: Fault, number: int, copy: Path, unit: Sequence[str]) -> str | None:
-    """Return a test that fails with a fault; None if all pass."""
+    """Return a test that fails with a fault; None if all tests pass."""
     changed = copy / fault.file
     changed.write_text(changed.read_text().replace(fault.old, fault.new))
     # Python reuses bytecode if the source's size and its modification time in seconds are unchanged.
@@ -64,7 +64,7 @@ def finder(fault: Fault, number: int, copy: Path, unit: Sequence[str]) -> str | 
 
 
 def _failed(copy: Path, command: Sequence[str]) -> str | None:
-    """Return the first test that fails; None if all pass or if the test no longer exists."""
+    """Return the first failing test; None if all tests pass or the command's test no longer exists."""
     done = subprocess.run(
         [*command, "--exitfirst"], cwd=copy, stdout=subprocess.PIPE, text=True, check=False
     )

@@ -136,7 +136,7 @@ def test_pages_and_headings_in_messages_exist():
         path = PROJECT / name
         if name.startswith(("docs/", "tests/", "CHANGELOG")) or not path.is_file():
             continue
-        # A message can continue in the next string or on the next line.
+        # Join the parts of each message, which can continue in the next string or on the next line.
         text = re.sub(r'"\n\s*f?"', "", path.read_text(errors="ignore"))
         text = re.sub(r"\s+", " ", text).replace('\\"', '"')
         found = [
@@ -183,7 +183,7 @@ SET: Final = r"^export .*|\b\w+=(?=\$\()"
 
 
 def all_blocks() -> Iterator[tuple[str, str, str]]:
-    """Yield each block's location and text, and the earlier blocks, whose exports stay in effect."""
+    """Yield each block's place and text, and the page's earlier blocks, whose exports stay in effect."""
     for page in ALL_PAGES:
         before = ""
         for number, text in enumerate(blocks("sh", page.read_text()), start=1):

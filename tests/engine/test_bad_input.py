@@ -26,7 +26,7 @@ def test_commands_in_preview_messages_correct_settings(new_stack: NewStack, aws:
     assert SUBNET_ID not in policy
     assert aws.iam.list_role_tags(RoleName=role)["Tags"] == [{"Key": "Cost Center", "Value": "search"}]
 
-    # The engine encrypts all entries if one value is secret.
+    # The engine marks all of `dataSources` as secret if one of its values is secret.
     stack.run("config", "set", "--path", "--secret", "dataSources.wiki.secretId", "confidential")
     text = stack.preview(check=False).text
     assert "dataSources: has a secret value" in text

@@ -40,7 +40,7 @@ def settings_of(*entries: str, **settings: object) -> dict[str, Any]:
 
 
 def kill_at(stack: Stack, command: tuple[str, ...], stops: Mapping[str, Stop]) -> None:
-    """Kill an operation while each entry waits at its call; wait until the operation's processes end.
+    """Kill an operation while a call for each entry waits; wait until the operation's processes end.
 
     The real provider's process may run for another five minutes, but can no longer reach IAM.
     """

@@ -69,7 +69,7 @@ def planned(stack: Stack) -> dict[str, dict[str, Any]]:
 
 
 def in_plaintext(stack: Stack) -> set[tuple[str, str]]:
-    """Return the places where the state contains `confidential`, each as a resource and a property."""
+    """Return the resource and the property of each place where the state contains `confidential`."""
     return {
         (resource["urn"].rpartition("::")[2], f"{part}.{key}" if key else part)
         for resource in stack.resources()
@@ -108,7 +108,7 @@ def test_unknown_values_are_resolved_and_secrets_are_encrypted(new_stack: NewSta
     for command in (UP, ("refresh", "--yes", "--skip-preview"), (*UP, "--expect-no-changes")):
         assert "confidential" not in stack.operate(*command).text
         assert in_plaintext(stack) == {
-            # The component does not make the ARN secret, because the IDs contain the role's name anyway.
+            # The component keeps the ARN in plaintext: resource IDs contain the role's name anyway.
             *((f"{name}-qbusiness-role", "outputs.arn") for name in ("name", "path")),
             *((name, "outputs.roleArn") for name in ("name", "path")),
             *(

@@ -13,7 +13,7 @@ from tests.helpers.support import REQUIRED, golden
 
 FAULTS: Mapping[str, str] = {
     "Throttling": "Rate exceeded",
-    # The error messages of the SDKs for Python and for Go.
+    # The pattern matches the error messages of AWS's SDKs for Python and for Go.
     "connection-reset": r"Connection was closed|connection reset|(?<!unexpected )EOF",
     # The provider does not retry a call after this error.
     "reply-lost": "unexpected EOF",

@@ -34,7 +34,7 @@ RESULTS: Final[Mapping[tuple[str, str], str]] = {
     ("recorded", "destroy --yes"): KEEPS,
     ("never set", "PULUMI_RUN_PROGRAM=true up --yes --skip-preview"): KEEPS,
     ("never set", "PULUMI_RUN_PROGRAM=true destroy --yes"): KEEPS,  # the preview fails
-    # A destroy checks only `DestroyProgram`, so the refresh for `refresh: always` precedes the program.
+    # A destroy checks only `DestroyProgram`: with `refresh: always`, the refresh precedes the program.
     ("never set", "PULUMI_RUN_PROGRAM=true destroy --yes --skip-preview"): LOSES,
     ("never set", "PULUMI_RUN_PROGRAM=true destroy --yes --skip-preview --refresh=false"): KEEPS,
     ("not recorded", "PULUMI_RUN_PROGRAM=true refresh --yes --skip-preview"): KEEPS,

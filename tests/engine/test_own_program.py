@@ -40,7 +40,7 @@ def check(stack: Stack) -> tuple[int, dict[str, Any]]:
 
 
 def problems(document: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return the question and the remedy of each problem with the only role."""
+    """Return the question and the remedy of each problem with the stack's only role."""
     (entry,) = document["entries"].values()
     found = [each for each in entry["findings"] if each["state"] == "problem"]
     return [(each["question"], each["remedy"]) for each in found]
@@ -70,7 +70,7 @@ def test_component_with_added_policy_is_deployed_checked_and_renamed(new_stack: 
     role = aws.iam.get_role(RoleName="docs")["Role"]["RoleId"]
 
     stack.write_program(named("new", 'pulumi.ResourceOptions(aliases=[pulumi.Alias(name="docs")])'))
-    # `assertSeen` in pkg/engine/deployment.go panics. If Pulumi fixes this bug, shorten the page.
+    # Pulumi's `assertSeen` (pkg/engine/deployment.go) panics. If Pulumi fixes the bug, shorten the page.
     assert "panic" in stack.preview("--run-program", check=False).text
     assert run_section(stack, "Rename the component").stdout.count("    5 unchanged\n") == 3
     stack.write_program(named("new"))

@@ -400,7 +400,7 @@ def test_size_beyond_quota_is_rejected_before_anything_is_created(monkeypatch: p
         for each in most.of_type("aws:iam/policy:Policy")
         if each.name.startswith("connector-ci-deploy")
     ]
-    # IAM doesn't count white space.
+    # IAM doesn't count whitespace toward the quota.
     assert [len("".join(policy.split())) <= 6_144 for policy in deploying] == [True] * 10
     attachments = most.of_type("aws:iam/rolePolicyAttachment:RolePolicyAttachment")
     attached = [each.inputs["role"] for each in attachments]
@@ -430,7 +430,7 @@ def test_ci_page_lists_every_setting_of_manifest_and_example():
     page = (PROJECT / "docs" / "ci.md").read_text()
     table = page.partition("| Setting | Value |")[2].partition("```")[0]
     listed = re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`[^|]*) \|", table, re.MULTILINE)))
-    required = MANIFEST["config"].keys() - {"requirePermissionsBoundary"}  # listed in the boundary's row
+    required = MANIFEST["config"].keys() - {"requirePermissionsBoundary"}  # part of the boundary's row
     assert {*listed} == required
     assert {key for key in SETTINGS if ":" not in key} <= required
 
@@ -577,7 +577,7 @@ def test_preview_after_role_creation_shows_no_changes(new_stack: NewStack):
 
 
 def requested(calls: Iterable[tuple[str, Mapping[str, str]]]) -> set[tuple[str, str]]:
-    """Return calls to IAM and S3 as actions and resource ARNs; only the role `in-s3` has a path."""
+    """Return the actions and resource ARNs of calls to IAM and S3; only the role `in-s3` has a path."""
     found: set[tuple[str, str]] = set()
     for operation, parameters in calls:
         method, _, path = operation.partition(" ")

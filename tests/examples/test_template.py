@@ -154,7 +154,7 @@ def install_packages(stack: Stack) -> None:
     uses = [step.get("uses", "") for step in action["runs"]["steps"]]
     credentials = next(place for place, name in enumerate(uses) if "credentials" in name)
     *installing, closing = (step["run"] for step in action["runs"]["steps"] if "run" in step)
-    assert not any(uses[:credentials][1:])  # only the first step before the credentials uses an action
+    assert not any(uses[:credentials][1:])  # before the credentials, only the first step uses an action
     assert all(uses[credentials:])
     path: dict[str, Any] = {"PATH": f"{stack.environment['PIP_FIND_LINKS']}:{stack.environment['PATH']}"}
     for command in installing:

@@ -101,8 +101,8 @@ def _allowing(action: object, resource: object = "*", **others: Any) -> Declared
     return Declared(policy=extended(Action=action, Resource=resource, **others))
 
 
-# The Sids of the statements that rows change. The component's role policy does not contain the last
-# three statements; rows add these.
+# The Sids of the statements that the rows below change. The component's role policy does not contain
+# the last three statements; the rows add these.
 _TRUST: Final = "AllowsAmazonQServicePrincipal"
 _SECRET: Final = "AllowsAmazonQToGetSecret"
 _KEY: Final = "AllowsAmazonQToDecryptSecret"

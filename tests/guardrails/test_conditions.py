@@ -96,7 +96,7 @@ SEVERAL: Final[Sequence[tuple[str, str, tuple[str, ...], Truth]]] = (
 def test_operators_handle_absent_and_multivalued_keys():
     for operator, value, given, expected in SEVERAL:
         assert met(operator, value, *given) is expected, (operator, given)
-    # AWS does not document comparisons of multivalued keys without a quantifier.
+    # AWS does not document how an operator without a quantifier compares a multivalued key.
     for key in (
         "aws:TagKeys",
         "AWS:calledVia",
@@ -193,7 +193,7 @@ def test_variable_is_resolved_only_if_its_value_is_certain():
         (Text("${x"),),
     ):
         assert found(*unclear) is CANNOT_TELL, unclear
-    # A variable without a value or default is not an empty string: its pattern matches nothing.
+    # A variable without a value or default is not an empty string: patterns that use it match nothing.
     assert found(None, pattern=f"ab${{{tag}}}") is NO
     assert found(Text(""), pattern=f"ab${{{tag}}}") is YES
     assert found(Text("b"), variables=False) is CANNOT_TELL
@@ -218,7 +218,7 @@ def test_condition_values_are_read_as_strings():
     assert [condition.values for condition in read.conditions] == [("true",), ("5", "6")]
 
 
-# A list of patterns, another pattern, whether the list covers it, and whether the list overlaps it.
+# A list of patterns, a single pattern, whether the list covers it, and whether the list overlaps it.
 PATTERNS: Final[Sequence[tuple[tuple[str, ...], str, bool, bool]]] = (
     (("a",), "A", False, False),
     (("a*",), "A*", False, False),
@@ -246,7 +246,7 @@ def test_patterns_cover_or_overlap_other_patterns():
     for values, pattern, covers, meets_it in PATTERNS:
         listed, others = Patterns(values), Patterns(values, negated=True)
         assert (listed.covers(pattern), listed.meets(pattern)) == (covers, meets_it), (values, pattern)
-        # A negated element covers the patterns that its values do not overlap, and vice versa.
+        # Negation turns "does not overlap" into "covers" and "does not cover" into "overlaps".
         assert (others.covers(pattern), others.meets(pattern)) == (not meets_it, not covers), values
 
 

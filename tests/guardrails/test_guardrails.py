@@ -310,13 +310,13 @@ def test_managed_policy_is_found_by_reference_or_by_arn():
 def test_policy_applies_only_to_its_role():
     assert findings(role(name="qbusiness-other"), role_policy(ANY_SECRET)) == {}
     first, second = role(urn="first", name="qbusiness-1"), role(urn="second", name="qbusiness-2")
-    # The policy depends on both roles, because its role's name was chosen from their names.
+    # The policy depends on both roles, because the value of `role` was chosen from their names.
     props = {"role": "qbusiness-2", "policy": text(ANY_SECRET)}
     chooser = resource("Bucket", "bucket", {})
     chosen = resource("RolePolicy", "policy", props, role=[chooser, first, second])
     names = [role.name for role in find_roles([first, second, chosen], {}) if role.policies]
     assert names == ["qbusiness-2"]
-    # A reference also distinguishes roles with the same name in different accounts. Case is ignored.
+    # A reference distinguishes roles with the same name in different accounts. A name's case is ignored.
     function = role(trust(Principal={"Service": "lambda.amazonaws.com"}), urn="lambda")
     props = {"name": "p", "policy": text(ANY_SECRET), "role": NAME.upper()}
     both = [role(), function]

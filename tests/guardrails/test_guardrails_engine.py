@@ -74,11 +74,11 @@ role = aws.iam.Role(
 policy = json.dumps({"Version": "2012-10-17", "Statement": statements})
 aws.iam.RolePolicy("policy", role=role.name, policy=policy)
 """
-"""A role like those in many templates."""
+"""A role like those in many published templates."""
 
 
 def program(roles: Mapping[str, Declared]) -> str:
-    """Return a program that declares roles directly, without ConnectorRole, as many templates do."""
+    """Return a program that declares roles without ConnectorRole, as many published templates do."""
     numbered = enumerate(roles.items())
     texts = {name.replace(" ", "_"): declared.as_text(number) for number, (name, declared) in numbered}
     return PROGRAM.format(roles=json.dumps(texts))
@@ -112,7 +112,7 @@ def rules(stack: Stack, level: str) -> dict[str, set[str]]:
 def test_each_mandatory_rule_prevents_role_creation(
     new_stack: NewStack, aws: Aws, pack: Path, tmp_path: Path
 ):
-    # The first role that violates each mandatory rule, and all roles with managed policies.
+    # For each mandatory rule, the first role that violates it; also all roles with managed policies.
     mandatory = {rule.name for rule in RULES if not rule.advisory}
     first = {next(name for name, it in TOO_WIDE.items() if rule in it[1]) for rule in mandatory}
     roles = {
@@ -135,7 +135,7 @@ def test_each_mandatory_rule_prevents_role_creation(
     assert text.count("  fix: ") == text.count("[mandatory]")
     assert (aws.roles(), stack.resources()) == ([], [])
 
-    # The levels and exceptions on the page, and the page's report on an example.
+    # Test the levels and exceptions on the page, and compare the report on EXAMPLE with the page's.
     pair = {"role": Declared(policy=ANY_SECRET), "other": Declared(trust(Condition=None), ANY_SECRET)}
     stack.write_program(program(pair))
     (configuration,) = blocks("json", PAGE.read_text())
@@ -178,7 +178,7 @@ def test_imports_pass_and_unknown_values_are_checked_later(new_stack: NewStack, 
     assert "console" in aws.role_policies("qbusiness-shared")
     assert "console" not in aws.role_policies("qbusiness-owned")
 
-    # As documented, values that are unknown in a preview are checked after creation.
+    # As documented, values that are unknown in a preview are checked after the resources are created.
     unknown = PROGRAM.replace(
         'document = declared["policy"]',
         'other = aws.iam.Policy("other", policy=declared["policy"])\n'

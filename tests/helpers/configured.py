@@ -14,7 +14,7 @@ from tests.helpers.support import PROJECT_NAME, as_pulumi_config
 
 
 def pulumi_config(settings: Mapping[str, Any], namespace: str = PROJECT_NAME) -> str:
-    """Return a stack's configuration as the engine passes it; None leaves out a key."""
+    """Return a stack's configuration as the engine passes it, without keys whose value is None."""
     given = {key: value for key, value in settings.items() if value is not None}
     return as_pulumi_config({_full(key, namespace): value for key, value in given.items()})
 

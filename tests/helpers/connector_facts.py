@@ -76,7 +76,7 @@ FACTS: Final = {row.split()[0]: Facts(*row.split()) for row in _TABLE.strip().sp
 
 
 def shapes(facts: Facts) -> Iterator[Options]:
-    """Yield options for each shape that the connector's roles can have."""
+    """Yield the options from SHAPES that the connector's roles can have."""
     for options in SHAPES:
         given = (options.secret_arn, options.bucket_arn, options.network_arns)
         if options.bucket_is_source == (facts.bucket == "required") and all(

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 def gallery(messages: Mapping[str, str], fix: str = "") -> str:
     """Return each message with its title, without repeated parts.
 
-    The repeated parts are the setting's previous expectation, and the usual fix, in which `{}` is the
-    setting's path.
+    Leave out an expectation that the setting's previous problem also has, and a fix that equals `fix`
+    with the setting's path in place of `{}`.
     """
     lines: list[str] = []
     last: dict[str, str] = {}

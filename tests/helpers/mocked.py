@@ -35,7 +35,7 @@ class Registration(NamedTuple):
 
 
 class Upstream(pulumi.CustomResource):
-    """A resource with an Output for a component's argument; the value is unknown in a preview."""
+    """A resource whose Output is a component's argument; in a preview, the Output's value is unknown."""
 
     value: pulumi.Output[Any]
 
@@ -69,7 +69,7 @@ class Deployment(pulumi.runtime.Mocks):
         self.warnings: list[str] = []
         self.infos: list[str] = []
         self.error: Exception | None = None
-        # Pulumi keeps its settings, its configuration, and its stack in context variables.
+        # Run in a copy, because Pulumi keeps settings, configuration, and stack in context variables.
         contextvars.copy_context().run(self._run, program)
 
     def _run(self, program: Callable[[], object]) -> None:

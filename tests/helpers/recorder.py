@@ -13,7 +13,7 @@ Answer = Callable[[Mapping[str, str]], tuple[int, str]]
 
 
 class Recorder:
-    """The recorded calls, and the responses that a test sets, by operation."""
+    """The recorded calls, and the responses that a test sets for operations."""
 
     def __init__(self) -> None:
         self.url = ""

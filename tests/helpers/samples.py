@@ -59,7 +59,7 @@ SAMPLES: Final[Mapping[str, Samples]] = {
             *("us_east_1", "US-east-1", "us-1", "u-east-1", "abcdef-east-1", "us-a-b-c-d-1"),
             *(f"us-{17 * 'w'}-1", "us-east-100", "us-east-\u0661"),
         ],
-        # With an ARN, the setting would have to match the ARN's Region.
+        # If `application_id` were an ARN, `region` would have to match the ARN's Region.
         others={"application_id": APPLICATION_ID},
     ),
     "application_id": Samples(

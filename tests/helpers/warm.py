@@ -81,7 +81,7 @@ def _address(name: str) -> str:
 
 
 def serve(name: str) -> Callable[[], object] | None:
-    """Import modules and fork for each request; in the fork, return a function that runs the program.
+    """Import modules, then fork for each request; in a fork, return a function that runs the program.
 
     In the server, return None when standard input ends. An intermediate process
     kills the program if the requesting process ends; otherwise, it sends the program's exit code to the
