@@ -82,7 +82,7 @@ def role_statements(role: Role) -> list[Statement]:
 
 
 def simplify(statement: Statement) -> Statement:
-    """Remove a condition that every request meets; replace `s3:ResourceAccount` with its usual name."""
+    """Omit a condition that all requests meet; change `s3:ResourceAccount` to `aws:ResourceAccount`."""
     always = Condition("Bool", "aws:SecureTransport", ("true",))
     conditions = (
         each._replace(key="aws:ResourceAccount") if each.is_on("s3:ResourceAccount") else each
@@ -137,7 +137,7 @@ def readable(document: Any, kind: Kind, policy: str, operation: str) -> tuple[St
 
 
 def _of_same_kind(statement: Statement, others: Iterable[Statement]) -> list[Statement]:
-    """Return the other statements in the same kind of policy: a trust policy, or any other policy."""
+    """Return the `others` in trust policies if `statement` is in one; if it is not, return the rest."""
     trust = statement.policy == TRUST_POLICY
     return [other for other in others if (other.policy == TRUST_POLICY) == trust]
 
