@@ -66,7 +66,7 @@ class Declared(NamedTuple):
 
     @property
     def connector(self) -> Connector:
-        """A connector whose role policy has the same form; the policy does not identify the connector."""
+        """A connector whose role policy has the same form; the policy does not name the connector."""
         return CONNECTORS["s3-v1"] if self._has(_OF_SOURCE) else ANY
 
     @property

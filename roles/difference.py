@@ -1,7 +1,7 @@
 """Compare the access that a role allows with the access that the program's policies allow.
 
-Statements are compared by the access that they allow: actions on resources (in a trust policy, by
-principals) under conditions. The comparison ignores Sids, order, and the case of actions and condition
+Statements are compared by the access that they allow under conditions: actions on resources or, in a
+trust policy, by principals. The comparison ignores Sids, order, and the case of actions and condition
 keys, but not the case of condition operators; `x` equals `["x"]`. AWS's pages describe these rules:
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html and
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition.html
@@ -52,7 +52,7 @@ class Verdict(NamedTuple):
         return "by" if self.policy == TRUST_POLICY else "on"
 
     def document(self) -> dict[str, object]:
-        """Return the entries for the output of `adopt --json`."""
+        """Return the verdict's entries in the output of `adopt --json`."""
         return {
             "policy": self.policy,
             "statement": self.statement,
@@ -191,7 +191,7 @@ def _uncovered(
 
 
 def _differing(statement: Statement, others: Sequence[Statement], *, of_role: bool) -> tuple[str, ...]:
-    """Return the differences between the role's conditions and those of the closest of `others`."""
+    """Return the differences between the conditions of `statement` and of the closest of `others`."""
     closest = min(others, key=lambda other: len(_unmet(statement, other)))
     role, program = (statement, closest) if of_role else (closest, statement)
     keys = {condition.key.lower(): condition.key for condition in _unmet(statement, closest)}
