@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser that escapes its error messages, as the commands do."""
+    """A parser that escapes its error messages, as the commands escape theirs."""
 
     def error(self, message: str) -> NoReturn:
         super().error(escape(message))

@@ -10,9 +10,9 @@ from roles.output import Output
 
 
 def open_accounts(roles: Iterable[Declared], output: Output) -> dict[str, Account]:
-    """Return the account of a stack's roles for each Region of the roles' applications.
+    """Return an `Account` for each Region that contains an application of a stack's roles.
 
-    Raises InputError if the credentials are for a different account.
+    Raises InputError if the credentials are not for the account of the roles and applications.
     """
     accounts: dict[str, Account] = {}
     for each in roles:

@@ -66,7 +66,7 @@ class Declared(NamedTuple):
 
     @property
     def connector(self) -> Connector:
-        """A connector with this form of role policy; the policy does not identify the connector."""
+        """A connector whose role policy has the same form; the policy does not name the connector."""
         return CONNECTORS["s3-v1"] if self._has(_OF_SOURCE) else ANY
 
     @property
@@ -135,8 +135,8 @@ class Stack(NamedTuple):
 def read_stack(name: str, *, show_secrets: bool) -> Stack:
     """Read a stack's state.
 
-    Raises InputError if Pulumi cannot read the stack, or if the stack has no roles. Unless
-    `show_secrets` is true, roles with secret policies are left out.
+    Raises InputError if Pulumi cannot read the stack, or if the stack has no ConnectorRole.
+    Unless `show_secrets` is true, roles whose policies are encrypted in the state are left out.
     """
     deployment = query_pulumi(name, "stack", "export", show_secrets=show_secrets)["deployment"] or {}
     resources = [each for each in deployment.get("resources") or () if not each.get("delete")]

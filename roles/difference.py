@@ -1,7 +1,7 @@
 """Compare the access that a role allows with the access that the program's policies allow.
 
-Statements are compared by the access that they allow: actions on resources (in a trust policy, by
-principals) under conditions. The comparison ignores Sids, order, and the case of actions and condition
+Statements are compared by the access that they allow under conditions: actions on resources or, in a
+trust policy, by principals. The comparison ignores Sids, order, and the case of actions and condition
 keys, but not the case of condition operators; `x` equals `["x"]`. AWS's pages describe these rules:
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html and
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition.html
@@ -52,7 +52,7 @@ class Verdict(NamedTuple):
         return "by" if self.policy == TRUST_POLICY else "on"
 
     def document(self) -> dict[str, object]:
-        """Return the entries for the output of `adopt --json`."""
+        """Return the verdict's entries in the output of `adopt --json`."""
         return {
             "policy": self.policy,
             "statement": self.statement,
@@ -82,7 +82,7 @@ def role_statements(role: Role) -> list[Statement]:
 
 
 def simplify(statement: Statement) -> Statement:
-    """Remove a condition that every request meets; replace `s3:ResourceAccount` with its usual name."""
+    """Omit a condition that all requests meet; change `s3:ResourceAccount` to `aws:ResourceAccount`."""
     always = Condition("Bool", "aws:SecureTransport", ("true",))
     conditions = (
         each._replace(key="aws:ResourceAccount") if each.is_on("s3:ResourceAccount") else each
@@ -137,7 +137,7 @@ def readable(document: Any, kind: Kind, policy: str, operation: str) -> tuple[St
 
 
 def _of_same_kind(statement: Statement, others: Iterable[Statement]) -> list[Statement]:
-    """Return the other statements in the same kind of policy: a trust policy, or any other policy."""
+    """Return the `others` in trust policies if `statement` is in one; if it is not, return the rest."""
     trust = statement.policy == TRUST_POLICY
     return [other for other in others if (other.policy == TRUST_POLICY) == trust]
 
@@ -191,7 +191,7 @@ def _uncovered(
 
 
 def _differing(statement: Statement, others: Sequence[Statement], *, of_role: bool) -> tuple[str, ...]:
-    """Return the differences between the role's conditions and those of the closest of `others`."""
+    """Return the differences between the conditions of `statement` and of the closest of `others`."""
     closest = min(others, key=lambda other: len(_unmet(statement, other)))
     role, program = (statement, closest) if of_role else (closest, statement)
     keys = {condition.key.lower(): condition.key for condition in _unmet(statement, closest)}

@@ -41,7 +41,7 @@ class State(StrEnum):
 
 
 class Finding(NamedTuple):
-    """A finding about a role or data source, such as a part of the answer to a question of `check`."""
+    """A finding about a role or data source; in `check`, part of the answer to a question."""
 
     state: State
     text: str

@@ -76,7 +76,7 @@ class Bucket(NamedTuple):
 
 
 class Needs(NamedTuple):
-    """The resources that a data source needs or, if none uses the role, those in the role policy."""
+    """A data source's resources or, if no data source uses the role, those in the role policy."""
 
     application_arn: str
     index_id: str
@@ -190,7 +190,7 @@ class _Reader:
         return Secret(arn, self._key_of_secret(found), is_deleted="DeletedDate" in found)
 
     def _unseen_secret(self, secret_id: str) -> Secret | None:
-        """Return an unreadable secret; if it is missing, add any secret with its name to the fault."""
+        """Return an unreadable secret; add any secret of the same name to a missing secret's fault."""
         fault = self.faults[-1]
         if fault.state is not State.PROBLEM:
             own = [arn for arn in self.known.secrets if is_named(arn, secret_id, self.home.account)]

@@ -1,7 +1,7 @@
 """Write a command's result to standard output, and its notes to standard error.
 
-All characters except printable ASCII (in CSV, only unprintable characters) are escaped, so that no name
-from AWS can start a new line or control the terminal. On a terminal, text is wrapped between words.
+The output escapes unprintable characters and, except in CSV, non-ASCII characters, so that no name from
+AWS can start a new line or control the terminal. On a terminal, text is wrapped between words.
 """
 
 import csv

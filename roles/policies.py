@@ -72,6 +72,6 @@ class Policies(NamedTuple):
         return compare(self.needed, role_statements(role))
 
     def lacks_others(self, role: Role, names: Collection[str]) -> bool:
-        """Return whether a statement in `others` is not covered by the role's policies in `names`."""
+        """Return whether the role's policies in `names` leave any statement in `others` uncovered."""
         own = [each for each in role_statements(role) if each.policy in names]
         return any(each.verdict != "covered" for each in compare(read(self.others), own).program)

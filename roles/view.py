@@ -149,7 +149,7 @@ def may_decrypt(account: Account, key_arn: str, role_arn: str) -> Truth:
 
 
 def may_fit(declared: Declared, source: Source) -> bool:
-    """Return whether a role policy is for a data source's index and for its secret or bucket, if any."""
+    """Return whether a role policy has a source's index, and its secret or bucket or, like it, none."""
     ours, theirs, account = declared.uses, source.uses, Arn.of(declared.application_arn).account
     if isinstance(theirs, Finding) or source.fault or source.data_source.index_id != declared.index_id:
         return False
@@ -300,7 +300,7 @@ def _view(subject: Subject) -> View:
 
 
 def _policies_of(subject: Subject, role: Role | Finding | None) -> tuple[list[Policy], Policy]:
-    """Return the role's own policies, with the program's role policy first, and its trust policy.
+    """Return the role's own policies, beginning with the program's role policy, and the trust policy.
 
     A missing Allow is reported for the first policy.
     """

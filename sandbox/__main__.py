@@ -51,7 +51,7 @@ def main() -> int:
                 run.error("expected a command, as in `python -m sandbox run -- pulumi preview`")
             return _run(sandbox, command, {})
         case "shell":
-            # Skip the user's startup files, which can select a different account or `pulumi`.
+            # Skip the user's startup files, which can select another AWS account or `pulumi` command.
             shell = ["bash", "--norc"] if shutil.which("bash") else ["sh"]
             return _run(sandbox, shell, {"PS1": "(sandbox) ${PWD##*/} $ "})
         case "console-data-source":

@@ -1,6 +1,6 @@
 """Replace the AWS CLI in the sandbox on machines where the AWS CLI is not installed.
 
-This command supports API operations with their options, `--region`, `--query`, `--cli-input-json`, and
+This command supports API operations, their own options, `--region`, `--query`, `--cli-input-json`, and
 `--output json` or `text`. It does not support high-level commands, such as `aws s3 ls`, or shorthand
 syntax: structures must be JSON. Unlike the AWS CLI, it returns only the first page of a list.
 """

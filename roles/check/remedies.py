@@ -29,8 +29,8 @@ _OPERATORS: Mapping[type, str] = {
 def remedy_for(view: View, policy: Policy, decisions: Sequence[Decision]) -> str:
     """Return the remedy for requests that lack an Allow in a policy; empty if there is none.
 
-    Only settings can change the role policy, because the program rewrites it. Policies of AWS or another
-    account have no remedy, because only their owner can change them.
+    In a stack, only settings can change the role policy, because the program rewrites it. A policy that
+    belongs to AWS or another account has no remedy, because only its owner can change it.
     """
     if policy.kind is Kind.TRUST:
         return _trust(view, policy)
@@ -44,7 +44,7 @@ def remedy_for(view: View, policy: Policy, decisions: Sequence[Decision]) -> str
 
 
 def name_of(policy: Policy) -> str:
-    """Return a policy's kind or, if there may be several policies of the kind, its name."""
+    """Return a phrase with a policy's name or, if the policy has no name of its own, with its kind."""
     is_named = policy.kind in (Kind.ROLE, Kind.OTHER, Kind.BOUNDARY) and policy.name != policy.kind
     return f"the policy {policy.name}" if is_named else f"the {policy.kind}"
 
@@ -57,7 +57,7 @@ def _trust(view: View, policy: Policy) -> str:
 
 
 def _settings(view: View, declared: Declared, decisions: Sequence[Decision]) -> str:
-    """Return a remedy that changes the entry's settings or, if they must not change, a different one.
+    """Return a remedy: set the entry's settings or, if one must not change, add an entry or statement.
 
     A setting has only one value. If a data source needs the current value, the setting must not change.
     """
@@ -66,7 +66,7 @@ def _settings(view: View, declared: Declared, decisions: Sequence[Decision]) -> 
     for each in view.decisions:
         allowed = [applies(known, each.request) for known in declared.policies.of_role]
         for name, value in _setting(declared, each):
-            values[name].add("" if Truth.YES in allowed else value)  # empty for the current value
+            values[name].add("" if Truth.YES in allowed else value)  # "" means the current value
     if any(values[name] != {value} for name, value in wanted.items()):
         users = [source.data_source.id for source, _ in _users_of(view, decisions) if source]
         if len(view.users) > 1:

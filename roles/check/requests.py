@@ -100,7 +100,7 @@ def _resources(needs: Needs, role_arn: str) -> Resources[Text]:
 
 def _region_of(needs: Needs, resource: Text, service: str) -> str:
     """Return the Region of a request; empty if it is unknown."""
-    # A bucket with files may be in another Region. AWS does not document the Region of iam:PassRole.
+    # A bucket with files may be in any Region. AWS does not document the Region of iam:PassRole.
     if service == "iam" or (service == "s3" and not needs.connector.bucket_is_source):
         return ""
     return Arn.of(str(resource)).region or Arn.of(needs.application_arn).region

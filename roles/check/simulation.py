@@ -27,7 +27,7 @@ class Simulated(NamedTuple):
 
 
 def simulate_decided(view: View) -> list[tuple[Decision, Simulated]]:
-    """Return the decision about each request, with the decision of IAM's simulation."""
+    """Return each of the view's decisions, with the simulation's decision about the same request."""
     policies = [*view.own, *filter(None, [view.boundary])]
     keys = keys_in(statement for policy in policies for statement in policy.statements)
 
@@ -78,8 +78,8 @@ def _context(
 ) -> dict[str, str | list[str]]:
     """Return the context for the simulation, with examples in place of unknown text.
 
-    The context has every known key, because the simulation also evaluates service control policies,
-    whose keys are unknown. Keys in the role's policies are spelled as in these policies (`keys`):
+    The context has all known keys except those of time, because the simulation also evaluates service
+    control policies, which may use any key. Keys in `keys` are spelled as in the role's policies:
     https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
     """
     context = {
