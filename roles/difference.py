@@ -137,7 +137,7 @@ def readable(document: Any, kind: Kind, policy: str, operation: str) -> tuple[St
 
 
 def _of_same_kind(statement: Statement, others: Iterable[Statement]) -> list[Statement]:
-    """Return the `others` in trust policies if `statement` is in one; if it is not, return the rest."""
+    """Return the statements among `others` in the same kind of policy: a trust policy, or any other."""
     trust = statement.policy == TRUST_POLICY
     return [other for other in others if (other.policy == TRUST_POLICY) == trust]
 
