@@ -187,7 +187,8 @@ def _within_arn(ours: str, value: str, other: str) -> bool:
 def _excludes(ours: str, value: str, theirs: str, other: str, covers_text: Covers) -> bool:
     """Return whether a negated operator certainly excludes every string that a second one excludes.
 
-    The first operator negates `ours` with `value`; the second operator negates `theirs` with `other`.
+    The first one negates the operator `ours` and has `value`; the second one negates `theirs` and has
+    `other`.
     """
     if theirs.startswith("Arn") and not (ours.startswith("Arn") and may_be_arn(other)):
         # IAM does not document how ARN operators compare strings that are not ARNs.

@@ -1,4 +1,4 @@
-"""Write new files: the entries, the import file, and the state before the import."""
+"""Write new files: the entries, the import file, and the roles and data sources before the import."""
 
 import json
 import math

@@ -168,7 +168,7 @@ def calls(resources: Resources[_Text]) -> list[ConnectorCall[_Text]]:
         *(
             ConnectorCall(
                 "AllowsAmazonQToDescribeResourcesForVPC",
-                f"describe resources for the VPC with {action}",
+                f"use {action} to describe resources for the VPC",
                 f"ec2:{action}",
                 resources.described,
             )

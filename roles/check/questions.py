@@ -107,7 +107,7 @@ def role(view: View) -> Findings:
 
 
 def _preview(view: View) -> str:
-    """Return the command that shows an update's changes; empty if no stack declares the role."""
+    """Return a sentence with the command that shows the changes; empty if no stack declares the role."""
     if not view.declared:
         return ""
     command = f"pulumi preview --stack {quote(view.declared.stack)}"
@@ -136,7 +136,7 @@ def drift(view: View) -> Findings:
         lost = [*dict.fromkeys(_title(each) for each in _lost(view, kind))]
         is_missing = lost or any(each.verdict == "missing" for each in verdicts)
         if verdicts:
-            differs = "does not exist" if actual is None else "differs from the deployed one"
+            differs = "does not exist" if actual is None else "differs from the one the stack deployed"
             text = f"{_cannot(view, lost)}: the {kind}" if lost else f"the {kind} of {has.name}"
             lines = (*(f"{each.statement}: {_words(each)}" for each in verdicts), *lost[1:])
             yield Finding(

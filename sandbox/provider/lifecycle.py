@@ -105,7 +105,7 @@ class Lifecycle:
     def check(
         self, olds: Properties, news: Properties, automatic_name: str, /
     ) -> tuple[Properties, list[tuple[str, str]]]:
-        """Return the inputs with defaults and all tags, and the failures: `Provider.Check`.
+        """Return the inputs with defaults and all tags, and the failures (`Provider.Check`).
 
         A failure consists of the name of an unknown, missing, or invalid input and the reason. If the
         program does not set a property, a default from an earlier update is kept. If no list of

@@ -73,7 +73,7 @@ def requests_of(calls: Iterable[Call]) -> list[dict[str, Any]]:
 
 
 def mismatches(calls: Iterable[Call], decisions: Iterable[str]) -> list[str]:
-    """Describe calls with unexpected results; `decisions` are the ones on `requests_of(calls)`."""
+    """Describe the calls with unexpected decisions; `decisions` are in the order of their requests."""
     decided = iter(decisions)
     outcomes = [(call, [next(decided, "no decision") for _ in call.requests]) for call in calls]
     return [

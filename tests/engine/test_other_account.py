@@ -50,7 +50,7 @@ def roles(stack: Stack) -> list[dict[str, Any]]:
     return [each for each in stack.resources() if each["type"].startswith("aws:")]
 
 
-def test_only_recorded_account_list_or_program_protects_state(
+def test_state_is_protected_only_by_program_or_recorded_account_list(
     new_stack: NewStack, aws: Aws, environment: dict[str, str]
 ):
     stack = new_stack(REQUIRED)

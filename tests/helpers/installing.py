@@ -75,7 +75,7 @@ def share_packages(directory: Path) -> None:
 
 
 def make_separate(directory: Path, project: Mapping[str, object]) -> None:
-    """Turn a stack's directory into a separate project, without this project's components and venv/."""
+    """Turn a stack's directory into a separate project, without this project's components/ and venv/."""
     (directory / "Pulumi.yaml").write_text(yaml.safe_dump({"name": PROJECT_NAME, **project}))
     for name in ("components", "venv"):
         (directory / name).unlink()

@@ -97,7 +97,7 @@ def requested(operation: str, parameters: Mapping[str, str]) -> tuple[str, str] 
 
 @pytest.mark.usefixtures("foreign")
 def test_run_leaves_only_transcript_and_needs_only_listed_permissions(live: Run, recorded: Recorder):
-    # The user can have set these variables for other stacks.
+    # The user may have set these variables for other stacks.
     own = {"PULUMI_OPTION_CONFIG_FILE": "own.yaml", "PULUMI_STACK": "own"}
     code, said = live("--index", f"{APPLICATION_ID}/{INDEX_ID}", typed=ACCOUNT, **own)
     assert code == 0, said

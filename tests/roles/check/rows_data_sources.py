@@ -118,7 +118,7 @@ ROWS: Final = (
         at(ROLE_ARN, policies={"second": f"{READS_PROXY} + allow sqs:*"}), settings=CRAWLER),
     row('problem: role policy "proxy", update', data_sources(WITH_PROXY), at(PROXY), settings=CRAWLER |
         {"secretId": f"{PROXY.replace('proxy', 'old')}"}),
-    # A VPC that only the data source uses.
+    # A VPC configuration that differs from the settings.
     row('problem: role policy "00000001"', data_sources({}, NEW_SUBNET), THIRD),
     row('problem: role policy "add to a policy other than"', data_sources(NEW_SUBNET), THIRD),
     row('problem: subnets "subnet-0c", role policy', data_sources(NEW_SUBNET)),

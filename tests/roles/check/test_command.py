@@ -189,7 +189,7 @@ def test_json_contains_policies_only_for_role_outside_any_stack():
 
 
 @pytest.mark.parametrize("action", sorted({*ACTIONS["check"]} - {*OPTIONAL, "sts:GetCallerIdentity"}))
-def test_questions_are_skipped_without_permission(world: World, action: str):
+def test_questions_are_skipped_if_a_read_is_denied(world: World, action: str):
     if action.startswith("s3:"):
         world.use_bucket()
     else:
