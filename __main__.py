@@ -15,8 +15,8 @@ if has_data_sources(pulumi.Config()):
 else:
     roles = {NAME: ConnectorRole.from_config(NAME, reject_unknown_keys=True)}
 
-# A stack with one role has these outputs. If the stack changes to `dataSources`, it keeps them only if
-# an entry is named NAME.
+# A stack with one role has these outputs. A stack that changes to `dataSources` keeps them only if an
+# entry is named NAME.
 if NAME in roles:
     pulumi.export("roleArn", roles[NAME].role_arn)
     pulumi.export("roleName", roles[NAME].role_name)

@@ -140,7 +140,7 @@ def _role_arn(number: int) -> str:
 
 
 def _data_source(number: int) -> dict[str, Any]:
-    """Return a data source as in GetDataSource; ListDataSources needs only some of these fields."""
+    """Return a data source as GetDataSource does; ListDataSources needs only some of these fields."""
     identifier = f"c3d4e5f6-7890-12ab-cdef-{number:012}"
     secret = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:pages-{number:05}-a1B2c3"
     return {
@@ -200,7 +200,7 @@ def _allowed(call: dict[str, str]) -> str:
 
 @contextmanager
 def _served(number: int) -> Generator[tuple[str, Counter[str]]]:
-    """Serve accounts on a loopback address; each account has this number of data sources.
+    """Serve accounts on a loopback address; each account has `number` data sources.
 
     Yield the server's address and a counter of the received calls by name.
     """

@@ -48,7 +48,7 @@ def read_key(key: str, blank: object = None, setting: str = "") -> Value:
 
     `blank`, the key's default in `Pulumi.yaml`, means not set. If `blank` is a string, the value is
     text. Otherwise, the value is parsed, because the engine passes it as JSON; text that Python
-    cannot parse, for example because it has too many levels, is returned unchanged.
+    cannot parse, for example because it is nested too deeply, is returned unchanged.
     """
     namespace, _, name = key.partition(":")
     given: Any = pulumi.Config(namespace).get(name)
@@ -258,7 +258,7 @@ def _read_defaults(top: Mapping[str, Value], problems: Problems) -> Mapping[str,
     """
     for name, value in top.items():
         if SETTINGS[name].scope == "entry" and value.given is not None:
-            # Say where to move the setting, because without it, a role in use could lose permissions.
+            # Say where to move the setting; if it is only removed, a role in use could lose permissions.
             expected = f"{DATA_SOURCES}.NAME.{KEYS[name]}, as in docs/data-sources.md"
             problems.add(value.place, "is a setting for a single data source", expected)
     return {name: it.read(problems) for name, it in top.items() if SETTINGS[name].scope != "entry"}

@@ -117,9 +117,9 @@ class ConnectorRole(pulumi.ComponentResource):
     ) -> "ConnectorRole":
         """Declare the role with the settings in the stack's configuration.
 
-        `config` is the namespace, by default the project's. The Region comes from `aws:region`. For a
-        program that owns the whole stack, `reject_unknown_keys` rejects keys in the namespace that are
-        not settings, and also checks the default provider's configuration.
+        `config` is the namespace, by default the project's. The Region comes from `aws:region`. In a
+        program that owns the whole stack, set `reject_unknown_keys` to reject keys in the namespace that
+        are not settings, and to check the default provider's configuration.
 
         Raises SettingsError as the constructor does; the message includes a fix for each problem.
         """
@@ -137,7 +137,7 @@ class ConnectorRole(pulumi.ComponentResource):
         """Declare one role for each entry in `dataSources` in the stack's configuration.
 
         The parameters have the same meaning as in `from_config`. Each component is named after its
-        entry, so if you rename an entry, the next update deletes its role and creates another one.
+        entry, so if you rename an entry, the next update deletes its role and creates a new one.
         Returns the components by name.
 
         Raises SettingsError as the constructor does; the message lists the problems in all entries.
@@ -231,7 +231,7 @@ class ConnectorRole(pulumi.ComponentResource):
                 opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
             )
         # The ARN resolves once the policy is in place. `role.arn` is secret if the role has a secret
-        # argument, or had one in an earlier update. `unsecret` removes the mark, because neither the
+        # argument, or had one in an earlier update. `unsecret` removes the secrecy, because neither the
         # path nor the name is secret; IDs in the state contain the name in any case.
         self.role_arn = policy.id.apply(lambda _: pulumi.Output.unsecret(role.arn))
         self.role_name = role.name
@@ -325,7 +325,7 @@ def _as_role_input(value: Value) -> Any:
 
 
 def _make_removal_hooks(component: pulumi.Resource) -> list[pulumi.ResourceHookBinding]:
-    """Return a hook for the role and one for its exclusive policies; they warn unless the role is new.
+    """Return hooks for the role and its exclusive policies; the second one warns unless the role is new.
 
     Without the warning, a preview would show only that two resources will be created. It would not show
     that the role will lose the policies that were added outside the stack.

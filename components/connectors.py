@@ -26,13 +26,13 @@ class Status(StrEnum):
 
 
 class Connector(NamedTuple):
-    """A connector, and the requirements on its IAM role page."""
+    """A connector, with the requirements from its IAM role page."""
 
     name: str  # as in the URL of the connector's IAM role page
     title: str
     types: str  # values of `type` in CreateDataSource's configuration, newest first, separated by spaces
     secret: Need  # the secret contains the data source's credentials
-    bucket: Need  # a required bucket is the data source; an optional bucket has files for it
+    bucket: Need  # a required bucket is the data source; an optional bucket stores files for it
     vpc: Need
     status: Status
 

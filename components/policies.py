@@ -39,7 +39,7 @@ def role_policy(role: Role, role_name: str) -> str:
 
 
 def _statements(role: Role, role_name: str) -> Iterator[Statement]:
-    """Yield the role policy's statements in AWS's order, with the optional additional one last."""
+    """Yield the role policy's statements in AWS's order; AllowsAmazonQToDeleteTaggedNI is last."""
     is_source, location = role.connector.bucket_is_source, role.location
     if bucket := role.text("bucket_name").text:
         yield from _bucket_statements(role, bucket)

@@ -93,11 +93,11 @@ class Place(NamedTuple):
         return self._replace(is_hidden_entry=True) if self.is_secret else self.part(key)
 
     def show(self, value: object) -> str:
-        """Return this value, or a part of it, as JSON for a message; HIDDEN if this value is secret."""
+        """Return this place's value, or a part of it, as JSON; HIDDEN if the value is secret."""
         return self.hide(quote(value))
 
     def hide(self, text: str) -> str:
-        """Return text that is derived from this value, or HIDDEN if the value is secret."""
+        """Return text that is derived from this place's value, or HIDDEN if the value is secret."""
         return HIDDEN if self.is_secret else text
 
     def fix(self, verb: str = "", value: str = "") -> str:
@@ -126,7 +126,7 @@ class SettingsError(pulumi.RunError):
     """Raised when settings are invalid; Pulumi shows the message without a traceback."""
 
     def __init__(self, problems: Collection[Problem], component: str | None = None) -> None:
-        """List all problems with a component, or, without its name, with a stack."""
+        """List all problems with a component or, if its name is not given, with a stack."""
         self.problems = tuple(problems)
         owner = f" for {quote(component)}" if component else ""
         which = "its role was not" if component else "no role was"  # other roles may have been created

@@ -81,7 +81,7 @@ class Vpc:
     lists: Final = {"subnet_ids": formats.SUBNET, "security_group_ids": formats.SECURITY_GROUP}
 
     def read(self, given: object, place: Place, problems: Problems) -> Mapping[str, Texts] | None:
-        """Return the valid entries of each list, by its name in VpcConfiguration.
+        """Return the valid and known entries of each list, by the list's name in VpcConfiguration.
 
         Reject a list with more security groups than Amazon Q Business accepts.
         """
@@ -246,7 +246,7 @@ class Role:
 
     @property
     def vpc(self) -> Mapping[str, Texts]:
-        """The valid and known entries of each list in the VPC; empty without a VPC."""
+        """The valid and known entries of each list in `vpc_configuration`; empty without a VPC."""
         return self.values["vpc_configuration"].parsed or {}
 
     @cached_property

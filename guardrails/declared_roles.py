@@ -265,7 +265,7 @@ class _Managed:
         self.by_arn = {arn: policy for policy in self.by_urn.values() if (arn := policy.text("arn"))}
 
     def attached_by(self, declaration: _Declaration) -> tuple[list[_Declaration], list[str]]:
-        """Return the declared policies that a resource attaches, and the ARNs of its undeclared ones."""
+        """Return the policies that a resource attaches: the declared ones, and the ARNs of the rest."""
         name = _POLICY_PROPERTIES[declaration.type]
         arns = declaration.values(name)
         attached = {

@@ -98,7 +98,7 @@ def permissions(settings: Settings, environment: Environment) -> Mapping[str, Pe
     """Return the permissions of an environment's roles; raise pulumi.RunError if they exceed a quota."""
     boundary, partition = environment.boundary, environment.roles.split(":")[1]
     condition = {"StringEquals": {"iam:PermissionsBoundary": boundary}} if boundary else None
-    # The condition does not prevent the removal of a boundary, so if there is one, do not allow removal.
+    # If there is a boundary, do not allow its removal, which the condition does not prevent.
     unbounded = () if boundary else ("iam:DeleteRolePermissionsBoundary",)
 
     # Do not allow iam:RemoveRoleFromInstanceProfile, which the provider calls to delete a role in an
@@ -132,7 +132,7 @@ def permissions(settings: Settings, environment: Environment) -> Mapping[str, Pe
 def _split(
     statements: Callable[[Sequence[str]], list[Statement]], environment: Environment
 ) -> list[list[Statement]]:
-    """Return statements about an environment's other roles; use as few policies as the quota allows."""
+    """Return the statements about an environment's other roles; fill each policy up to IAM's quota."""
     parts: list[list[str]] = []
     for arn in environment.other_roles:
         if not parts or _size(document(statements([*parts[-1], arn]))) > POLICY_SIZE:

@@ -185,10 +185,10 @@ def _within_arn(ours: str, value: str, other: str) -> bool:
 
 
 def _excludes(ours: str, value: str, theirs: str, other: str, covers_text: Covers) -> bool:
-    """Return whether a negated operator certainly excludes every string that a second one excludes.
+    """Return whether one negated condition certainly excludes every string that a second one excludes.
 
-    The first one negates the operator `ours` and has `value`; the second one negates `theirs` and has
-    `other`.
+    The first condition negates the operator `ours` and has the value `value`; the second condition
+    negates `theirs` and has the value `other`.
     """
     if theirs.startswith("Arn") and not (ours.startswith("Arn") and may_be_arn(other)):
         # IAM does not document how ARN operators compare strings that are not ARNs.

@@ -32,7 +32,7 @@ _shared_condition = cache(Condition)
 
 
 class Kind(Enum):
-    """A kind of policy. Besides Effect and Action, it needs the listed elements or their negations."""
+    """A kind of policy. Besides Effect and Action, statements need these elements or their negations."""
 
     IDENTITY = ("Resource",)
     TRUST = ("Principal",)
