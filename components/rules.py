@@ -278,7 +278,7 @@ def render(
 ) -> tuple[str, str, Sequence[str]]:
     """For tools, return a role's trust policy, its role policy, and the warnings about its settings.
 
-    `name` is the component's name. The settings are plain values, with their names as in `source`.
+    `name` is the component's name. The settings are plain values, named as `source` spells them.
     `caller` completes the application's location, as the provider's location does in a program. Raises
     SettingsError for settings that the component rejects.
     """

@@ -235,7 +235,7 @@ def _without_path(roles: Sequence[str]) -> list[str]:
 def _state(settings: Settings, stack: str, *, write: bool) -> list[Statement]:
     """Return the permissions for a stack's state, and for the key that encrypts its secrets.
 
-    The objects are those used in pkg/backend/diy of https://github.com/pulumi/pulumi: `ensurePulumiMeta`
+    In https://github.com/pulumi/pulumi, pkg/backend/diy uses these objects: `ensurePulumiMeta`
     reads meta.yaml and creates it only in an empty bucket; `loadStackTags` reads .pulumi-tags;
     `getCheckpoint` reads, and `saveCheckpoint` writes, files that end with .json, .gz, .zst, or .bak;
     `Lock`, `addToHistory`, and `backupStack` write to the other directories. A period or a slash follows

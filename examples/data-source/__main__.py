@@ -9,7 +9,7 @@ import pulumi_aws_native as aws_native
 
 config = pulumi.Config()
 role_stack = config.require("roleStack")
-# Unlike get_output, require_output fails if the role stack has no such output.
+# Unlike get_output, require_output fails if the role stack does not have the output.
 role_arns = pulumi.StackReference(role_stack).require_output("roleArns")
 # A role can use only the secret, bucket, and VPC in its settings, so use the same values here.
 data_sources: dict[str, dict[str, Any]] = config.require_object("dataSources")
