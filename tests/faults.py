@@ -52,7 +52,7 @@ def faults() -> Iterator[Fault]:
 
 
 def finder(fault: Fault, number: int, copy: Path, unit: Sequence[str]) -> str | None:
-    """Return a test that fails with a fault; None if all tests pass."""
+    """Return a test that fails when the fault is applied; None if all tests pass."""
     changed = copy / fault.file
     changed.write_text(changed.read_text().replace(fault.old, fault.new))
     # Python reuses bytecode if the source's size and its modification time in seconds are unchanged.
