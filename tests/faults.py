@@ -1,12 +1,12 @@
 """Count the faults in faults.txt that the tests find.
 
-`python -m tests.faults [ID...]` applies one fault after another to a copy of the project. For each, it
-first runs the test that is known to find the fault and, if this test passes, all of `make unit`.
+`python -m tests.faults [ID...]` applies one fault after another to a copy of the project. For each
+fault, it runs the test that is known to find the fault and, if this test passes, all of `make unit`.
 
 Each fault is a block of `faults.txt`. The first line contains the fault's ID (the fault's kind and a
 number), the file, and the test that finds the fault, followed by `slow` if `make unit` omits this test.
 Lines with `-` contain the text to replace, which occurs once in the file; lines with `+` contain the new
-text. If the file no longer contains the text, replace the fault with another one of the same kind.
+text. If the file no longer contains the text, replace the fault with a new fault of the same kind.
 """
 
 import argparse
