@@ -1,12 +1,12 @@
 """Count the faults in faults.txt that the tests find.
 
-`python -m tests.faults [ID...]` applies one fault after another to a copy of the project. For each, it
-first runs the test that is known to find the fault and, if this test passes, all of `make unit`.
+`python -m tests.faults [ID...]` applies one fault after another to a copy of the project. For each
+fault, it runs the test that is known to find the fault and, if this test passes, all of `make unit`.
 
 Each fault is a block of `faults.txt`. The first line contains the fault's ID (the fault's kind and a
 number), the file, and the test that finds the fault, followed by `slow` if `make unit` omits this test.
 Lines with `-` contain the text to replace, which occurs once in the file; lines with `+` contain the new
-text. If the file no longer contains the text, replace the fault with another one of the same kind.
+text. If the file no longer contains the text, replace the fault with a new fault of the same kind.
 """
 
 import argparse
@@ -52,7 +52,7 @@ def faults() -> Iterator[Fault]:
 
 
 def finder(fault: Fault, number: int, copy: Path, unit: Sequence[str]) -> str | None:
-    """Return a test that fails with a fault; None if all tests pass."""
+    """Return a test that fails when the fault is applied; None if all tests pass."""
     changed = copy / fault.file
     changed.write_text(changed.read_text().replace(fault.old, fault.new))
     # Python reuses bytecode if the source's size and its modification time in seconds are unchanged.

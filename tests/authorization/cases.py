@@ -73,7 +73,7 @@ def requests_of(calls: Iterable[Call]) -> list[dict[str, Any]]:
 
 
 def mismatches(calls: Iterable[Call], decisions: Iterable[str]) -> list[str]:
-    """Describe the calls with unexpected decisions; `decisions` are in the order of their requests."""
+    """Describe calls with unexpected decisions; `decisions` is in the order of the calls' requests."""
     decided = iter(decisions)
     outcomes = [(call, [next(decided, "no decision") for _ in call.requests]) for call in calls]
     return [

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 
 
 def boundary_of(options: Options) -> dict[str, Any]:
-    """Return the boundary of an environment whose settings list the resources that the role reads."""
+    """Return the boundary of an environment whose settings list the resources in the options."""
     bucket = (options.bucket_arn or "").removeprefix("arn:aws:s3:::")
     named = {"secrets": options.secret_arn, "buckets": bucket, "keys": options.key_arn}
     return boundary(**{key: [value] for key, value in named.items() if value})

@@ -73,7 +73,7 @@ def test_documents_and_settings_become_resource_inputs():
     assert not policy.request.deleteBeforeReplace
 
 
-def test_exclusive_policies_covers_inline_and_attached_policies():
+def test_exclusive_policies_setting_covers_inline_and_attached_policies():
     exclusive = deploy({**MINIMAL, "exclusive_policies": True, "role_name": "qbusiness-aem"})
     children = exclusive.registrations[1:]
     assert [child.request.parent for child in children] == [COMPONENT_URN] * 4

@@ -142,7 +142,7 @@ OF_THE_PROGRAM: dict[str, Any] = {"reject_unknown_keys": True}
         f' ["{OTHER_ACCOUNT}", {ACCOUNT}]',
     ],
 )
-def test_list_with_the_application_account_is_accepted(accounts: str):
+def test_account_list_with_application_account_is_accepted(accounts: str):
     deployment = deploy({**MINIMAL, ACCOUNTS: accounts}, **OF_THE_PROGRAM)
     assert deployment.error is None
     assert deployment.warnings == []

@@ -51,7 +51,7 @@ def rejection(entries: object, /, secrets: Collection[str] = (), **top: Any) -> 
 
 
 def rejected(entries: object, /, **top: Any) -> list[str]:
-    """Return the setting's path from each problem in the message."""
+    """Return the path of the setting in each problem that the message lists."""
     return re.findall(r"^  ([^ :]+): ", rejection(entries, **top), re.MULTILINE)
 
 

@@ -42,7 +42,7 @@ EVERYTHING = [{"Effect": "Allow", "Action": "*", "Resource": "*"}]
 
 
 class Program(Deployment):
-    """A run of the example without an engine; by default, each environment has a secret."""
+    """A run of the example without an engine; by default, each environment has secrets."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, partition: str = "aws", **changed: Any) -> None:
         settings = {
@@ -557,7 +557,7 @@ def test_every_problem_is_reported_and_nothing_is_created(
     monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], errors: str, texts: str
 ):
     rejected = Program(monkeypatch, **settings)
-    assert isinstance(rejected.error, pulumi.RunError)  # printed without a traceback
+    assert isinstance(rejected.error, pulumi.RunError)  # Pulumi prints it without a traceback
     message = str(rejected.error)
     assert message.startswith(f"invalid configuration: {errors}; nothing was created or changed\n")
     assert [text for text in texts.splitlines() if text.strip() not in message] == []

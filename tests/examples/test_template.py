@@ -78,7 +78,7 @@ def test_new_project_is_deployed_upgraded_rolled_back_and_extended(
     install_packages(project)
     for step, shown in (
         ("Preview", "+ aws:iam/role:Role: (create)"),
-        ("Deploy", "qbusiness-roles"),  # printed by the guardrails
+        ("Deploy", "qbusiness-roles"),  # the guardrails print this name
         ("Check the deployed roles with the guardrails", "qbusiness-roles"),
     ):
         run_step(project, step)

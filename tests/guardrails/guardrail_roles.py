@@ -143,7 +143,7 @@ def _roles(*rows: Row) -> dict[str, tuple[Declared, set[str]]]:
 
 
 def _role(sid: str, element: str, value: object) -> Declared:
-    """Return a role with a changed element in one statement, such as NotAction in place of Action."""
+    """Return a role with one element of a statement changed, such as Action replaced with NotAction."""
     changes = {element: value}
     if element.startswith("Not"):
         changes[element.removeprefix("Not")] = None

@@ -86,7 +86,7 @@ def program(roles: Mapping[str, Declared]) -> str:
 
 @pytest.fixture(scope="session")
 def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Copy the pack to a temporary directory, and link its `venv` to the project's."""
+    """Copy the pack to a temporary directory, and link the copy's `venv` to the project's."""
     copy = tmp_path_factory.mktemp("guardrails") / "pack"  # a short path, which Pulumi shows in full
     shutil.copytree(PROJECT / "guardrails", copy, ignore=shutil.ignore_patterns("venv", "__pycache__"))
     (copy / "venv").symlink_to(PROJECT / "venv")
@@ -112,7 +112,7 @@ def rules(stack: Stack, level: str) -> dict[str, set[str]]:
 def test_each_mandatory_rule_prevents_role_creation(
     new_stack: NewStack, aws: Aws, pack: Path, tmp_path: Path
 ):
-    # For each mandatory rule, the first role that violates it; also all roles with managed policies.
+    # For each mandatory rule, use the first role that violates it. Add all roles with managed policies.
     mandatory = {rule.name for rule in RULES if not rule.advisory}
     first = {next(name for name, it in TOO_WIDE.items() if rule in it[1]) for rule in mandatory}
     roles = {

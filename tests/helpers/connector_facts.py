@@ -22,9 +22,9 @@ class Facts(NamedTuple):
     status: str
 
 
-# If a connector requires a bucket, the bucket is the data source; only the policies on these connectors'
-# pages allow iam:PassRole. The pages of exchange, onedrive-original, onedrive-new, and github-cloud
-# mention no bucket, but these connectors' configurations can specify a bucket.
+# For connectors that require a bucket, the bucket is the data source; only the policies on their pages
+# allow iam:PassRole. The pages of exchange, onedrive-original, onedrive-new, and github-cloud mention no
+# bucket, but these connectors' configurations can specify a bucket.
 _TABLE: Final = """
 aem-cloud                       AEM                        required  no        optional  legacy
 aem-server                      AEM                        required  no        optional  legacy

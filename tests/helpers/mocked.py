@@ -69,7 +69,7 @@ class Deployment(pulumi.runtime.Mocks):
         self.warnings: list[str] = []
         self.infos: list[str] = []
         self.error: Exception | None = None
-        # Run in a copy, because Pulumi keeps settings, configuration, and stack in context variables.
+        # Run in a copy of the context, because Pulumi keeps settings, configuration, and stack in it.
         contextvars.copy_context().run(self._run, program)
 
     def _run(self, program: Callable[[], object]) -> None:

@@ -46,7 +46,7 @@ def with_values(script: str, values: Mapping[str, str]) -> str:
 
 
 def read_actions(command: str) -> set[str]:
-    """Return the actions that docs/read-permissions.md allows for a command, such as `Audit`."""
+    """Return the actions that the first policy in docs/read-permissions.md allows for a command."""
     policy, *_ = blocks("json", (PROJECT / "docs" / "read-permissions.md").read_text())
     granted = [each["Action"] for each in json.loads(policy)["Statement"] if command in each["Sid"]]
     return {

@@ -52,7 +52,7 @@ _BUCKET_ACTIONS = {
 
 
 class Caller(NamedTuple):
-    """The account, Region, and access key in the signature of a call."""
+    """The account, Region, and access key of a call, according to its signature."""
 
     account: str
     region: str
@@ -221,7 +221,7 @@ def _versions(caller: Caller, secret_id: str) -> dict[str, Any] | None:
 def _trusts(caller: Caller, asked: Mapping[str, str]) -> bool:
     """Return whether the role exists and trusts the caller; moto does not check this.
 
-    Depending on its key, a condition is met if one of its values is the external ID or the caller's ARN.
+    A condition is met if one of its values equals its key's value: the external ID or the caller's ARN.
     """
     sts: Any = sts_backends[caller.account]["aws"]
     _, arn, account = sts.get_caller_identity(caller.access_key, caller.region)

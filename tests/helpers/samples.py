@@ -159,7 +159,7 @@ SAMPLES: Final[Mapping[str, Samples]] = {
             # Ten security groups, one of which is listed twice.
             {"subnet_ids": (SUBNET_ID,), "security_group_ids": [f"sg-{n % 10:017x}" for n in range(11)]},
         ],
-        # More invalid values of the two lists are in `test_settings.py`.
+        # More invalid values of `subnet_ids` and `security_group_ids` are in `test_settings.py`.
         rejected=[
             *({}, [SUBNET_ID], {"subnet_ids": [SUBNET_ID]}, {"security_group_ids": [SECURITY_GROUP_ID]})
         ],

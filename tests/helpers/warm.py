@@ -83,9 +83,8 @@ def _address(name: str) -> str:
 def serve(name: str) -> Callable[[], object] | None:
     """Import modules, then fork for each request; in a fork, return a function that runs the program.
 
-    In the server, return None when standard input ends. An intermediate process
-    kills the program if the requesting process ends; otherwise, it sends the program's exit code to the
-    requesting process.
+    In the server, return None when standard input ends. An intermediate process kills the program if the
+    requesting process ends; otherwise, it sends the program's exit code to the requesting process.
     """
     for module in ("pulumi.runtime", "pulumi.dynamic", "pulumi_aws.iam", "grpc.aio"):
         importlib.import_module(module)
