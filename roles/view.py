@@ -227,7 +227,7 @@ def view_of_source(account: Account, application_id: str, data_source_id: str, s
 def view_of_data_source(
     account: Account, everyone: Sequence[Source], source: Source, stated: Stated, *, closely: bool = True
 ) -> View:
-    """Read the role of a data source; `closely` is as in `read_needs`.
+    """Read the role of a data source; `closely` is as in `read_needs` and `Subject`.
 
     Raises InputError unless the data source's requests are known.
     """

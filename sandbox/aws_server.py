@@ -233,7 +233,7 @@ def _parameters(environ: Environ) -> dict[str, str]:
 def _add_aws_managed_policy(iam: IAMBackend, arn: str) -> None:
     """Add an AWS managed policy to an account the first time that a call refers to the policy.
 
-    moto itself can add these policies only all at once, when it starts. If it did, each change to IAM
+    moto itself can add these policies only all at once, when it starts. If it did so, each change to IAM
     would save more than 1,500 policies again.
     """
     named = _AWS_MANAGED.fullmatch(arn)
