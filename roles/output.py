@@ -38,7 +38,7 @@ class Line(NamedTuple):
 
 
 class Table(NamedTuple):
-    """The rows of a table, in groups."""
+    """A table whose rows are in groups."""
 
     head: Sequence[str]
     groups: Sequence[tuple[str, Sequence[Sequence[str]]]]

@@ -56,7 +56,7 @@ def read_mapping(path: Path, expected: str = "a Pulumi project or configuration 
     if not path.exists():
         return {}
     try:
-        # Reading from a named pipe could wait forever.
+        # Reading from a named pipe could block forever.
         content = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else "no file"
     except UnicodeDecodeError:
         content = "not UTF-8"
@@ -73,9 +73,9 @@ def stack_name(text: str) -> str:
     if not _STACK_NAME.fullmatch(text) or text.startswith("-"):
         raise ArgumentTypeError(
             f"{text!r} is not a valid stack name: expected STACK, ORGANIZATION/STACK, or "
-            "ORGANIZATION/PROJECT/STACK, not beginning with a hyphen, with only letters, digits, "
-            "hyphens, underscores, and periods (no periods in ORGANIZATION), and with at most 100 "
-            "characters in STACK; `pulumi stack ls` lists the project's stacks"
+            "ORGANIZATION/PROJECT/STACK, with only letters, digits, hyphens, underscores, and periods "
+            "(no periods in ORGANIZATION), no hyphen at the beginning, and at most 100 characters in "
+            "STACK; `pulumi stack ls` lists the project's stacks"
         )
     return text
 

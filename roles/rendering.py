@@ -18,11 +18,11 @@ from roles.policies import Policies, read
 from roles.project import COMPONENT
 
 _UNKNOWN: Final = "unknown-000000"
-"""A placeholder for a required secret or bucket that is unknown; its statements are left out."""
+"""A placeholder for a required secret or bucket that is unknown; no required statement contains it."""
 
 
 class Rendering(NamedTuple):
-    """The policies that the program writes for some settings, in JSON, and the program's warnings."""
+    """The policies, in JSON, that the program writes for some settings, and the program's warnings."""
 
     trust_policy: str
     role_policy: str
@@ -78,7 +78,7 @@ def settings_for(needs: Needs) -> dict[str, Any]:
 def expected_policies(needs: Needs, role_arn: str) -> tuple[Policies, list[Statement], list[Statement]]:
     """Return the policies that the program would write, and the required and the optional statements.
 
-    A role can also have the optional statements. Statements for unknown resources are left out.
+    A role can also have the optional statements. No required statement is for an unknown resource.
     """
     name, home, connector = (
         Arn.of(role_arn).name or "role",

@@ -83,7 +83,7 @@ def last_sync(account: Account, source: DataSource) -> Sync | None:
 
 
 def _topic(error: str) -> str:
-    """Return the role or resource that an error may be about; empty for other errors."""
+    """Return the likely topic of an error; empty if the topic is unknown."""
     said = _ARN.sub("", error)
     return next((about for pattern, about in _TOPICS if re.search(pattern, said, re.IGNORECASE)), "")
 
@@ -111,7 +111,7 @@ def judge(text: str, sync: Sync | None) -> Finding:
 
 
 class Evidence(NamedTuple):
-    """The evidence about ingestion in the last sync of a data source."""
+    """The evidence about ingestion from the last sync of a data source."""
 
     text: str = ""
     """A description of the evidence; empty if there is none."""
@@ -141,6 +141,6 @@ def _of_sync(account: Account, source: DataSource) -> Evidence:
         return Evidence(f"the sync{sync.day} of {source.label} failed: {sync.error}", is_denied=True)
     put = sum(sync.number(each) or 0 for each in _PUT)
     text = (
-        f"the sync{sync.day} of {source.label} ingested {put} documents under the policies of that day"
+        f"the sync{sync.day} of {source.label} ingested {put} documents under the policies at the time"
     )
     return Evidence(text if put else "")

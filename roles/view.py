@@ -124,7 +124,7 @@ class View(Subject):
         A key's grants are read, and can allow requests, only if the policies lack an Allow.
         """
         arn, role = group.resource.known, self.role
-        named = (arn, arn.partition("/")[0])  # the ARN of an object and of its bucket
+        named = (arn, arn.partition("/")[0])  # the ARNs of an object and its bucket
         of_resource = next((each for each in self.resources if each.resource in named), None)
         is_foreign = group.account not in ("", self.facts.account)
         policies = Applicable(own, self.boundary, of_resource, is_foreign)
@@ -149,7 +149,7 @@ def may_decrypt(account: Account, key_arn: str, role_arn: str) -> Truth:
 
 
 def may_fit(declared: Declared, source: Source) -> bool:
-    """Return whether a role policy has a source's index and secret or bucket (or both have neither)."""
+    """Return whether a role and a source share an index, and share a secret or bucket or have none."""
     ours, theirs, account = declared.uses, source.uses, Arn.of(declared.application_arn).account
     if isinstance(theirs, Finding) or source.fault or source.data_source.index_id != declared.index_id:
         return False
@@ -227,7 +227,7 @@ def view_of_source(account: Account, application_id: str, data_source_id: str, s
 def view_of_data_source(
     account: Account, everyone: Sequence[Source], source: Source, stated: Stated, *, closely: bool = True
 ) -> View:
-    """Read the role of a data source; `closely` is as in `read_needs`.
+    """Read the role of a data source; `closely` is as in `read_needs` and `Subject`.
 
     Raises InputError unless the data source's requests are known.
     """

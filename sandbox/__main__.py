@@ -91,7 +91,7 @@ def _down(sandbox: Sandbox) -> int:
     exit_code = 0
     try:
         environment = sandbox.prepare()
-        # Unlock all stacks, as `pulumi cancel` does for one, even during an update.
+        # Unlock all stacks, as `pulumi cancel` does for one stack, even during an update.
         shutil.rmtree(sandbox.state / ".pulumi" / "locks", ignore_errors=True)
         # The data sources use the roles, so destroy the data sources first.
         for project, name in ((EXAMPLE, EXAMPLE_NAME), (PROJECT, PROJECT_NAME)):

@@ -33,7 +33,7 @@ CERTIFICATE_BUCKET: Final = "qbusiness-files"
 CERTIFICATE: Final = "sharepoint.crt"
 DOCUMENTS_BUCKET: Final = "qbusiness-documents"
 VPC_ID: Final = "vpc-0d4e5f60718293041"
-# These subnets are in zones that Amazon Q Business supports, use1-az1 and use1-az2.
+# These subnets are in use1-az1 and use1-az2, which are zones that Amazon Q Business supports.
 SUBNETS: Final[Mapping[str, tuple[str, str]]] = {
     "subnet-0a1b2c3d4e5f60718": (f"{REGION}b", "10.0.0.0/24"),
     "subnet-0b2c3d4e5f6071829": (f"{REGION}c", "10.0.1.0/24"),

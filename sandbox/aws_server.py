@@ -233,8 +233,8 @@ def _parameters(environ: Environ) -> dict[str, str]:
 def _add_aws_managed_policy(iam: IAMBackend, arn: str) -> None:
     """Add an AWS managed policy to an account the first time that a call refers to the policy.
 
-    moto can add these policies only all at once, when it starts. Each change to IAM would then save
-    more than 1,500 policies again.
+    moto itself can add these policies only all at once, when it starts. If it did so, each change to IAM
+    would save more than 1,500 policies again.
     """
     named = _AWS_MANAGED.fullmatch(arn)
     if not named or arn in iam.managed_policies:
@@ -247,7 +247,7 @@ def _add_aws_managed_policy(iam: IAMBackend, arn: str) -> None:
 
 
 def _complete(iam: IAMBackend, parameters: dict[str, str]) -> bytes:
-    """Return an UpdateRole call's body; add the values that the call omits and moto would delete."""
+    """Return an UpdateRole call's body with the values that the call omits and moto would delete."""
     for role in iam.roles.values():
         if role.name == parameters.get("RoleName"):
             kept = {"Description": role.description, "MaxSessionDuration": role.max_session_duration}

@@ -87,7 +87,7 @@ def _on_path() -> Path | None:
 
 
 def _digest() -> str:
-    """Return a digest of the files in `engine/`; if it changes, the engine is built again."""
+    """Return a digest of the files in `engine/`; if it changes, a new engine is built or installed."""
     sources = sorted(path for path in _SOURCE.rglob("*") if path.is_file())
     return hashlib.sha256(b"\0".join(path.read_bytes() for path in sources)).hexdigest()[:16]
 

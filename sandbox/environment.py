@@ -47,8 +47,8 @@ _END_TIMEOUT: Final = 5.0
 """Seconds to wait for the server to stop; after that, the server is ignored."""
 # The user's variables that change only a command's output.
 _HARMLESS: Final = ("PULUMI_ERROR_OUTPUT_STRING", "PULUMI_OPTION_COLOR")
-# With the first two, Python does not find venv/ or the program. With the others, a shell runs the user's
-# startup files, which may set the variables that are removed here.
+# With the first two variables, Python does not find venv/ or the program. With the others, a shell runs
+# the user's startup files, which may set the variables that are removed here.
 _HARMFUL: Final = ("PYTHONHOME", "PYTHONSAFEPATH", "BASH_ENV", "ENV")
 
 
@@ -158,7 +158,7 @@ class Sandbox:
             yield
 
     def _install_providers(self, binaries: Path) -> None:
-        """Install each provider's stand-in, or a link to its selected plugin, in the SDK's version.
+        """Install each provider's stand-in, or a link to its selected plugin, under the SDK's version.
 
         The installed stand-ins are for engines that do not attach to the server.
         """

@@ -17,7 +17,7 @@ from botocore.validate import ParamValidator
 from werkzeug.wrappers import Request, Response
 
 Path = tuple[str, ...]
-"""The IDs of an application, an index, and a data source; or only the first two, the first, or none."""
+"""Zero to three IDs: those of an application, an index, and a data source, in this order."""
 
 _LEVELS: Final = ("application", "index", "data-source")
 _IDS: Final = ("applicationId", "indexId", "dataSourceId")
@@ -28,7 +28,7 @@ class QBusinessError(Exception):
     """Raised when Amazon Q Business rejects a call."""
 
     def __init__(self, code: str, message: str, **entries: str) -> None:
-        """Store the error's name in the service model, and the contents of the response's body."""
+        """Store the error's name from the service model, and the contents of the response's body."""
         super().__init__(message)
         self.code = code
         self.body = {"message": message, **entries}

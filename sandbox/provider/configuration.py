@@ -38,7 +38,7 @@ def check(package: str, settings: Properties) -> tuple[Properties, list[str]]:
 
     For aws-native, return the settings unchanged, and no problems. In the real aws provider,
     `CheckConfigWithContext` in pf/tfbridge adds the defaults; in tfbridge, `validateProviderConfig`
-    finds unknown keys. The wording is for default providers; the real wording for explicit ones differs.
+    finds unknown keys. The problems are worded as for default providers, even for explicit ones.
     """
     if package != "aws":
         return settings, []
@@ -56,7 +56,7 @@ def check(package: str, settings: Properties) -> tuple[Properties, list[str]]:
 
 
 def check_credentials() -> list[str]:
-    """Return the reasons that the aws provider cannot use the credentials; empty if it can.
+    """Return the reasons why the aws provider cannot use the credentials; empty if it can.
 
     In pulumi-aws, `preConfigureCallback` makes this check when the engine checks the configuration, and
     `credentialsFailureReason` returns the text.
