@@ -107,7 +107,7 @@ def _needs() -> str:
         for connector in CONNECTORS.values():
             if (need := getattr(connector, kind)) is not usual:
                 exceptions.setdefault(need, []).append(f"`{connector.name}`")
-        texts = [f"**{name}:** {usual}"]
+        texts = [f"**{name}:** usually {usual}"]
         for need, its in exceptions.items():
             text = "only in earlier versions of" if need is Need.EARLIER_VERSIONS else f"{need} for"
             texts.append(f"{text} {', '.join(its)}")
@@ -155,8 +155,8 @@ _SCOPES: Final = {
 _PLACES: Final = """\
 ## Where each setting goes
 
-With [`dataSources`](data-sources.md), a stack has a role for each entry, and the table below shows each setting's
-place. Without `dataSources`, a stack in a clone has one role, `aem-connector`, with all settings at the top level:
+With [`dataSources`](data-sources.md), a stack has a role for each entry, and the table shows each setting's place.
+Without `dataSources`, a stack in a clone has one role, `aem-connector`, with all settings at the top level:
 
 ```yaml
 config:
