@@ -183,7 +183,7 @@ def test_example_is_deployed_and_checked_as_documented(clone: Path):
 
 @pytest.fixture
 def uninstalled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a checkout with empty package lists but no installed packages, uv, or network access."""
+    """Return a checkout without packages, uv, or network access; its package lists are empty."""
     directory = tmp_path / "checkout"
     for name in ("Makefile", "install.py", "sandbox/engine.py"):
         (directory / name).parent.mkdir(parents=True, exist_ok=True)
