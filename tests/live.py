@@ -175,7 +175,7 @@ def access_analyzer_has_no_serious_findings(run: Run) -> None:
 
 
 def iam_allows_requests_of_connectors_but_not_similar_ones(run: Run) -> None:
-    """Simulate the connectors' requests and requests that differ from these in one part."""
+    """Simulate the connectors' requests and variants that differ from these in one part."""
     wrong: list[tuple[str, Request, str]] = []
     for name, options, _, policy in documents(run):
         calls = connector_calls(options)
@@ -448,7 +448,7 @@ def _run(run: Run, masked: Callable[[str], str], *, creates: bool) -> int:
         steps.append((title, result, output))
         lines = ["# Run on AWS", "", facts]
         lines += ["| step | result |", "|---|---|", *(f"| {step[0]} | {step[1]} |" for step in steps)]
-        # Use more backticks than any output contains.
+        # Use more consecutive backticks than any output contains.
         lines += [f"\n## {step[0]}\n\n``````text\n{step[2]}\n``````" for step in steps]
         text = masked("\n".join([*lines, ""]))  # the transcript is complete after each step
         path.write_text(text, encoding="utf-8", errors="backslashreplace")

@@ -31,7 +31,7 @@ SANDBOX = PROJECT / "sandbox" / "README.md"
 @pytest.fixture(scope="module")
 def installed(prepared_sandbox: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Yield another checkout that shares this checkout's packages and engine."""
-    del prepared_sandbox  # required, because it skips the test if there is no engine
+    del prepared_sandbox  # the fixture skips the tests if there is no engine
     directory = tmp_path_factory.mktemp("parent") / "checkout"
     (directory / ".sandbox").mkdir(parents=True)
     for name in PROGRAM:
@@ -183,7 +183,7 @@ def test_example_is_deployed_and_checked_as_documented(clone: Path):
 
 @pytest.fixture
 def uninstalled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a checkout with empty package lists, and without installed packages, uv, or a network."""
+    """Return a checkout without packages, uv, or network access; its package lists are empty."""
     directory = tmp_path / "checkout"
     for name in ("Makefile", "install.py", "sandbox/engine.py"):
         (directory / name).parent.mkdir(parents=True, exist_ok=True)

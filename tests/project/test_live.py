@@ -121,7 +121,7 @@ def test_run_leaves_only_transcript_and_needs_only_listed_permissions(live: Run,
 
 
 def test_read_only_run_changes_nothing_and_can_fail(live: Run, recorded: Recorder):
-    # Allow only kms:Decrypt, but also in the similar requests that IAM must deny.
+    # Allow kms:Decrypt in all requests, even in those that IAM must deny; deny all other actions.
     decide = simulation(lambda action, _: "allowed" if action == "kms:Decrypt" else "implicitDeny")
     recorded.answers["SimulateCustomPolicy"] = decide
     error = ("ERROR", "INVALID_ACTION", "The action does not exist.")

@@ -314,7 +314,7 @@ class Repository:
         )
 
     def end_with(self, code: int) -> None:
-        """Replace Pulumi and qbusiness-roles with a program that exits with a given code."""
+        """Replace Pulumi and qbusiness-roles with a program that exits with `code` (0 for `export`)."""
         venv = self.stack.directory / "venv"
         if venv.is_symlink():
             venv.unlink()
@@ -404,7 +404,7 @@ def test_jobs_find_drift_but_only_deployment_writes_state(repository: Repository
     assert issues[0]["body"] == repository.reported()
     assert files() == before
 
-    # A refresh finds no drift after an interrupted update or without a role, but the job must fail.
+    # If an update was interrupted or the state has no role, a refresh finds no drift; the job must fail.
     state = json.loads(stack.state_file.read_text())
     latest = state["checkpoint"]["latest"]
     interrupted = {"pending_operations": [{"resource": latest["resources"][-1], "type": "updating"}]}

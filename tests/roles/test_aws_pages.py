@@ -62,7 +62,7 @@ def page_policy(facts: Facts, *, key: bool) -> str:
 
 
 def add(world: World, facts: Facts, *, key: bool) -> None:
-    """Add a data source that uses exactly the resources that the role on the connector's page allows."""
+    """Add a data source that uses exactly the resources in the connector page's role policy."""
     types = facts.types.split(",")
     configuration: dict[str, Any] = {"type": types[-1 if facts.vpc == "earlier" else 0]}
     configuration |= {"secretArn": SECRET_ARN} if facts.secret != "no" else {}

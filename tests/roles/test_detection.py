@@ -45,7 +45,7 @@ def uses(configuration: dict[str, Any]) -> Uses:
         ("oracle-database", configured("JDBC", dbType="oracle")),
         ("postgresql", configured("JDBC", dbType="postgresql")),
         ("box", configured("box")),
-        # The deployment type determines the connector, even one that does not support the resources.
+        # A known deployment type determines the connector, even if that connector supports no buckets.
         ("alfresco-cloud", configured("ALFRESCO", {"bucketName": "files"}, **nested(type="PAAS"))),
         # Without a known deployment type, the first connector that supports the resources is chosen.
         ("alfresco-server", {"type": "ALFRESCO", "secretArn": "a", "bucketName": "files"}),

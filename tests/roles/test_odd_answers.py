@@ -76,7 +76,7 @@ def test_role_with_malformed_policy_is_not_compared(world: World):
     ],
     ids=["fewer", "others"],
 )
-def test_question_is_skipped_if_decisions_are_incorrect(world: World, pattern: str, replacement: str):
+def test_question_is_skipped_if_a_decision_is_missing(world: World, pattern: str, replacement: str):
     action = "iam:SimulatePrincipalPolicy"
     spoil = partial(re.sub, pattern.encode(), replacement.encode(), count=1)
     world.server.spoil = {action: spoil}

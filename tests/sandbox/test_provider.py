@@ -385,7 +385,7 @@ def test_environment_provides_unconfigured_region(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     ("state", "desired", "calls"),
     [
-        # A missing description is empty in the state. Tests in tests/engine change each property.
+        # The state contains an unset description as "". Tests in tests/engine change each property.
         ({"description": "", "permissionsBoundary": "", "tagsAll": {}}, {}, []),
         (
             {"tagsAll": {"Gone": "x", "Kept": "x", "Team": "x"}},

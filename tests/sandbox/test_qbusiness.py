@@ -21,7 +21,7 @@ GIVEN = {"displayName": "Pages", "configuration": {"type": "AEM"}}
 
 @pytest.fixture
 def qbusiness() -> QBusiness:
-    """Return a stand-in with two indices in an application, and two data sources in the first index."""
+    """Return a stand-in with two indexes in an application, and two data sources in the first index."""
     made = QBusiness(ACCOUNT, REGION, reject_other_roles)
     made.add(APPLICATION_ID, displayName="Docs")
     for index in (INDEX_ID, OTHER_INDEX):

@@ -82,7 +82,7 @@ def test_the_server_listens_only_on_loopback(
         assert address.endswith(f"{loopback}{listening}")  # the IPv6 table adds a prefix to the address
 
 
-def test_users_aws_and_pulumi_settings_stay_out_of_sandbox(
+def test_aws_and_pulumi_settings_of_user_stay_out_of_sandbox(
     prepared_sandbox: tuple[Sandbox, dict[str, str]], monkeypatch: pytest.MonkeyPatch
 ):
     users = dict.fromkeys(

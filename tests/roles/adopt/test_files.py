@@ -1,4 +1,4 @@
-"""Tests `roles/adopt/files.py`, which writes the settings and the file for `pulumi import`."""
+"""Tests `roles/adopt/files.py`, which writes the entries, the import file, and the snapshot."""
 
 import json
 import os
@@ -161,7 +161,7 @@ def test_existing_settings_are_never_edited(world: World):
     assert pasted(world)["pages"]["indexId"] == INDEX_ID
 
 
-def test_entry_turns_off_defaults_that_its_role_does_not_have(world: World):
+def test_entry_turns_off_stack_defaults_that_do_not_apply_to_its_role(world: World):
     world.make()
     boundary = world.managed("none", json.dumps(boundary_of(secrets=["other"])))
     existing(world, permissionsBoundaryArn=boundary, exclusivePolicies=True, tags={"A": "b"})

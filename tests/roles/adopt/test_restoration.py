@@ -66,7 +66,7 @@ def update(world: World, backend: Backend | None = None, name: str = NAME, *more
 
 
 def make_two(world: World) -> None:
-    """Create two data sources with separate roles, which the update changes."""
+    """Create two data sources with separate roles."""
     make(world)
     role = world.role(OTHER, own_policy(world.secret_arn), trust=LIKE)
     world.add("Other", role, world.secret_arn)

@@ -22,7 +22,7 @@ def unread(world: World, *options: str) -> list[str]:
 
 @pytest.fixture
 def two(world: World) -> World:
-    """Add a data source to the credentials' account, and one with a dangerous role to OTHER_ACCOUNT."""
+    """Add a data source to each account in BOTH; only the role in OTHER_ACCOUNT is dangerous."""
     world.add_own(allow("sqs:*", "*", Sid="Queues"))
     there = add_audit_role(world, OTHER_ACCOUNT)
     add_elsewhere(world, there, OTHER_ACCOUNT, allow("*", "*", Sid="All"), name="Wiki")

@@ -22,7 +22,7 @@ SECRET_SID: Final = "AllowsAmazonQToGetSecret"
 
 
 def said(**changes: Any) -> str:
-    """Return the meaning of STATEMENT, with these changes, as a policy's second statement."""
+    """Return the meaning of a policy's second statement, STATEMENT with these changes."""
     changed = {name: it for name, it in (STATEMENT | changes).items() if it is not None}
     return meaning(read_document(policy(allow("*", "*"), changed), Kind.IDENTITY).statements[-1])
 

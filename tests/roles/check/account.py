@@ -1,7 +1,7 @@
 """Stand in for AWS and Pulumi with a healthy account, which each row in rows_*.py changes.
 
 An account maps IDs, ARNs, and names to resources. It also maps an operation, or an operation on one
-resource, to a response. Unless a row mentions others, only the resources of the stack `dev` exist.
+resource, to a response. Only the resources of the stack `dev` exist, unless a row adds others.
 """
 
 import json
@@ -334,7 +334,7 @@ _ABOUT: Final[dict[str, Callable[[Any], Any]]] = {
 
 
 class Client:
-    """A client for one service; a method `_OPERATION` makes a response from several resources."""
+    """A client for one service; its method `_OPERATION`, if any, makes the operation's response."""
 
     def __init__(self, account: Account, service: str, region: str, calls: list[Any]) -> None:
         self.account, self.service, self.calls = account, service, calls
@@ -383,7 +383,7 @@ class Client:
         return given if given in self.account or not named else named[0]
 
     def _every(self, entry: str, *values: Any) -> list[Any]:
-        """Return the resources that have the entry, with one of the values if any are passed."""
+        """Return the resources that have the entry; if values are passed, it must have one of them."""
         every = [each for each in self.account.values() if isinstance(each, dict) and entry in each]
         return [each for each in every if not values or each[entry] in values]
 

@@ -107,7 +107,7 @@ def statement(text: str, lock: str = "Lock") -> dict[str, Any]:
 
 
 def own_statements(bucket_owner: str) -> list[dict[str, Any]]:
-    """Return the role policy's statements: for a secret or, if there is a bucket owner, for a bucket."""
+    """Return the role policy's statements for a secret, or for a bucket if `bucket_owner` is set."""
     of_secret = golden("default-role-policy").replace(OTHER_ACCOUNT, ACCOUNT)
     of_bucket = of_role(golden("s3-v2-role-policy"), ROLE_NAME).replace(BUCKET_NAME, "documents")
     found = json.loads(of_bucket if bucket_owner else of_secret)["Statement"]

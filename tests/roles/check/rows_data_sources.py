@@ -96,7 +96,7 @@ def other_role(policy: str = "", more: Any = None) -> Account:
 
 # fmt: off
 ROWS: Final = (
-    # A secret that only the data source uses.
+    # A secret that differs from the settings.
     row('problem: role policy "proxy"', data_sources(OTHER_SECRET), at(PROXY)),
     row('cannot tell: other policies "proxy"', data_sources(OTHER_SECRET), at(PROXY),
         guard="allow READ on PROXY if IpAddress aws:SourceIp=ELSEWHERE"),

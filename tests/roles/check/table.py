@@ -44,7 +44,7 @@ def row(
     """Return a row. If `entry` is set, `check` evaluates only this entry."""
     caller = traceback.extract_stack(limit=2)[0]
     world = World(**given, changes=changes)
-    if alone is None:  # by default, only rows that change only policies run without the stack
+    if alone is None:  # by default, rows that change more than policies run only with the stack
         alone = expected is not None and {*given} <= {*_POLICIES} and not (changes or context)
     as_above = (expected or "").replace("other policies", "role policy")
     without = {True: as_above, False: None}[alone] if isinstance(alone, bool) else alone

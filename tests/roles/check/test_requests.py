@@ -123,7 +123,7 @@ def test_requests_of_each_connector_match_aws_pages(connector: str, options: Opt
 
 
 def as_question(world: World, request: Request) -> dict[str, Any]:
-    """Return the simulator's input for a request, with all condition keys that the policies use."""
+    """Return the simulator's input for a request; omit condition keys that have no effect."""
     of_resource = {"kms": world.key, "secretsmanager": world.secret, "s3": world.bucket or ""}
     own = [
         *statements(world.own, world.bucket_owner),
