@@ -149,7 +149,7 @@ def may_decrypt(account: Account, key_arn: str, role_arn: str) -> Truth:
 
 
 def may_fit(declared: Declared, source: Source) -> bool:
-    """Return whether a role and a source share an index, and share a secret or bucket or have none."""
+    """Return whether a role policy and a source share an index and secret or bucket, or have neither."""
     ours, theirs, account = declared.uses, source.uses, Arn.of(declared.application_arn).account
     if isinstance(theirs, Finding) or source.fault or source.data_source.index_id != declared.index_id:
         return False
