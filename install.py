@@ -5,8 +5,8 @@ same time. With `roles`, it installs the packages for `qbusiness-roles` and for 
 hashes in requirements-locked.txt. With `development`, it installs all packages in requirements-dev.txt.
 With any of these arguments, it also creates `venv/bin/qbusiness-roles`.
 
-If uv is on PATH, uv installs the packages, because it is several times as fast as pip. uv's settings
-apply, such as a company's package index. If uv is not on PATH or fails, pip installs the packages with
+If uv is on PATH, uv installs the packages, because it is several times as fast as pip. uv's settings,
+such as a company's package index, apply. If uv is not on PATH or fails, pip installs the packages with
 pip's settings.
 """
 

@@ -25,7 +25,7 @@ from iam.documents import Statement
 from iam.operators import parse_operator
 from iam.patterns import Patterns
 
-# Quotas for characters (excluding whitespace) and attached policies. The last two can be increased:
+# Quotas for characters (except whitespace) and attached policies. The last two quotas can be increased:
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 MAXIMUM_INLINE_SIZE: Final = 10_240
 MAXIMUM_MANAGED_SIZE: Final = 6_144

@@ -205,8 +205,8 @@ Leave `ingestScope` unset. The role can then ingest documents into the applicati
 matches [six of AWS's pages](permissions.md#differences-from-awss-pages), but according to AWS's IAM documentation,
 it isn't sufficient for ingestion.""",
     "allow_network_interface_deletion": """\
-Set `allowNetworkInterfaceDeletion` if the data source uses a VPC. The role can then delete network interfaces with the
-application's tag, which are otherwise [left behind](permissions.md#differences-from-awss-pages).""",
+Set `allowNetworkInterfaceDeletion` if the data source uses a VPC. The role can then delete the application's
+tagged network interfaces, which are otherwise [left behind](permissions.md#differences-from-awss-pages).""",
     "permissions_boundary_arn": """\
 If your organization has no permissions boundary for these roles,
 [`examples/ci-roles/`](ci.md#the-permissions-boundary) can create one for each environment.""",

@@ -54,7 +54,7 @@ def _statements() -> Sequence[dict[str, Any]]:
 
 
 def _form(statement: Mapping[str, Any]) -> Iterator[object]:
-    """Yield all parts of a statement except its Sid and its lists of condition values."""
+    """Yield a statement's parts, except its Sid, its Effect, and its lists of condition values."""
     yield statement["Action"]
     yield statement["Resource"]
     for operator, keys in statement.get("Condition", {}).items():

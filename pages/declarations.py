@@ -16,7 +16,7 @@ from pages import PROJECT
 
 _WIDTH: Final = 110
 _TYPES: Final[Mapping[type, str]] = {str: "string", bool: "boolean", dict: "object"}
-"""The type in Pulumi.yaml, by the Python type of a kind's blank value."""
+"""The type in Pulumi.yaml, by the Python type of a setting's blank value."""
 _OTHERS: Final[Mapping[str, Mapping[str, Any]]] = {
     PROTECT: {
         "type": "boolean",

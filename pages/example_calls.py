@@ -90,7 +90,7 @@ OPTIONS: Final[Mapping[str, PolicyOption]] = {
                 SUBNET_ARN,
                 SECURITY_GROUP_ARN,
             ),
-            "VPC with several and shared subnets": (
+            "VPC with several subnets, one of them shared": (
                 {
                     "subnet_ids": [SUBNET_ID, SHARED_SUBNET_ARN, "subnet-0123abcd"],
                     "security_group_ids": [SECURITY_GROUP_ID, "sg-0123abcd"],
@@ -104,7 +104,7 @@ OPTIONS: Final[Mapping[str, PolicyOption]] = {
         },
     ),
 }
-"""The options by field of `Options`, except the fields for the bucket, ingest scope, and deletion."""
+"""The options by field of `Options`; the fields for the bucket, ingest scope, and deletion are left out."""
 _LONG_BUCKET_NAME: Final = f"{'long.bucket-name.' * 3}twelve-chars"
 
 
@@ -201,7 +201,7 @@ class Options(NamedTuple):
 
 
 def _combinations(column: int, *buckets: str) -> list[Options]:
-    """Return the valid combinations in which each of `OPTIONS` is unset or has its value in a column."""
+    """Return the valid combinations in which each of `OPTIONS` is unset or has its value at index `column`."""
     choices: dict[str, Sequence[Any]] = {
         "ingest_scope": ("applicationAndIndex", "index"),
         "deletion": (False, True),
@@ -238,7 +238,7 @@ COMBINATIONS: Final = [
 FULL: Final = Options(
     "secret of this account",
     "customer managed key",
-    "VPC with several and shared subnets",
+    "VPC with several subnets, one of them shared",
     "applicationAndIndex",
     deletion=True,
 )
@@ -443,7 +443,7 @@ def _other_requests(request: Request, options: Options) -> Iterator[tuple[str, R
 
 def _other_contexts(request: Request) -> Iterator[tuple[str, Request]]:
     for key in request.context:
-        # For ec2:CreateNetworkInterface, not for ec2:CreateTags, the policy checks a new interface's tags.
+        # The policy checks a new interface's tags for ec2:CreateNetworkInterface, but not for ec2:CreateTags.
         if request.action == "ec2:CreateTags" and key != "ec2:CreateAction":
             continue
         for value in _OTHER_VALUES[key]:
@@ -468,7 +468,7 @@ def _other_arns(arn: str) -> Iterator[tuple[str, str]]:
     if service == "s3":
         bucket, slash, key = resource.partition("/")
         yield "other bucket", f"arn:aws:s3:::{bucket[:-1]}0{slash}{key}"
-        yield "bucket whose name begins with this one's", f"arn:aws:s3:::{bucket}-prod{slash}{key}"
+        yield "bucket with a longer name", f"arn:aws:s3:::{bucket}-prod{slash}{key}"
         return
     if "network-interface/" in arn:
         return  # the ID of a new network interface is not known
@@ -477,9 +477,9 @@ def _other_arns(arn: str) -> Iterator[tuple[str, str]]:
     if "/index/" in arn:
         yield "other application", arn.replace(APPLICATION_ID, OTHER_APPLICATION_ID)
     if service == "iam":
-        yield "role whose name begins with this one's", f"{arn}-prod"
+        yield "role with a longer name", f"{arn}-prod"
         yield "role with the same name and a path", arn.replace(ROLE_NAME, f"team/{ROLE_NAME}")
     if service == "secretsmanager":
         name = arn.rpartition("-")[0]
-        yield "secret whose name begins with this one's", f"{name}-prod-a1B2c3"
+        yield "secret with a longer name", f"{name}-prod-a1B2c3"
         yield "secret that was recreated with this name", f"{name}-Zz9Yy8"

@@ -29,8 +29,8 @@ _AUDIT_HEADER: Final = (
     "# Audit all data sources each week. See docs/ci.md in the package's repository.\n"
 )
 _MAKE: Final = "make roles\n"
-# The package has no hash, because it comes from Git, so pip installs it separately. Its build installs no packages,
-# and without an index, a version in requirements.txt that is not in requirements-locked.txt is an error.
+# The package comes from Git and has no hash, so pip installs it separately. Its build installs no packages. Because
+# pip uses no index, a version in requirements.txt that is not in requirements-locked.txt is an error.
 _INSTALL: Final = """\
 python3 -m venv venv
 venv/bin/python -m pip install --no-compile --require-hashes --no-deps --only-binary :all: --requirement requirements-locked.txt

@@ -38,7 +38,7 @@ def start_installed() -> int:
     sys.path.insert(0, str(tools))
     components = sys.modules["components"] = ModuleType("components")
     components.__path__ = [str(tools.parent / "qbusiness_connector")]
-    # With any other interpreter, pip or uv would search an index for this package.
+    # Specify this interpreter; in another environment, pip or uv would search an index for the package.
     pip = (sys.executable, "-m", "pip", "install")
     uv = ("uv", "pip", "install", "--python", sys.executable)
     install = shlex.join([*(pip if find_spec("pip") else uv), "qbusiness-connector[roles]"])

@@ -2,8 +2,8 @@
 
 Compare the roles of an application's data sources with the policies that the program will write. Unless
 `--dry-run` is set, write the stack's entries, `import-STACK.json`, and `adopted-STACK.json`, from which
-`--restore` later restores the roles. Only `--restore` and `--apply` change resources in AWS. Unless
-`--yes` is set, these options ask for confirmation first.
+`--restore` later restores the roles. Only `--restore` and `--apply` change resources in AWS; the changes
+need confirmation unless `--yes` is set.
 """
 
 import argparse

@@ -132,7 +132,7 @@ def new_paths(stack: str, *, has_settings: bool) -> dict[str, Path]:
 def write(
     paths: Mapping[str, Path], documents: Mapping[str, object], config: Mapping[str, object]
 ) -> None:
-    """Write the files, the saved state first; keep the existing contents of the stack's file."""
+    """Write the files, beginning with the snapshot; keep the existing contents of the stack's file."""
     for kind, document in documents.items():
         create(paths[kind], json.dumps(document, indent=2, default=str) + "\n")
     path = paths["entries"]

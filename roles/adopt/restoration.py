@@ -93,11 +93,11 @@ def plan(options: argparse.Namespace, output: Output) -> Plan:
 
 
 def _read_stack(stack: str, output: Output) -> Stack:
-    """Return the stack's state; empty if it cannot be read, because the file has the documents."""
+    """Return the stack's state, or an empty one if it cannot be read; the file suffices in this case."""
     try:
         return read_stack(stack, show_secrets=True)
     except InputError as error:
-        # The message omits the remedy, because an update would only write more documents to undo.
+        # The message omits the remedy, because updating the stack would overwrite more documents.
         output(
             "comparing with the file, because the stack's state could not be read: "
             + str(error).partition(": first ")[0]
