@@ -106,7 +106,7 @@ class Known(NamedTuple):
     """Facts in a role policy about the resources in a data source's configuration."""
 
     account: str | None = None
-    """The default for the account that owns a bucket; None for a role outside any stack."""
+    """The default for the account that owns a bucket; None for a role that no stack owns."""
     bucket_accounts: Mapping[str, str] = MappingProxyType({})
     """The accounts that own the buckets in the role policy, by bucket name."""
     secrets: Mapping[str, str | None] = MappingProxyType({})
