@@ -232,7 +232,7 @@ class Plan(NamedTuple):
 
 
 def read_properties(account: Account, source: DataSource) -> Document:
-    """Wait for updates of a data source to end; return its properties, and its status if it is FAILED.
+    """Wait for updates of a data source to end; return its properties and, if it is FAILED, its status.
 
     The result is empty for a missing data source. Raises InputError if an update could drop a property.
     """
@@ -329,7 +329,7 @@ def add_options(
 ) -> None:
     """Add the options for plans."""
     either.add_argument(
-        "--apply", metavar="FILE", type=Path, help="without Pulumi, apply the plan that --save wrote"
+        "--apply", metavar="FILE", type=Path, help="apply the plan that --save wrote (needs no Pulumi)"
     )
     parser.add_argument("--yes", action="store_true", help="apply the plan without confirmation")
     parser.add_argument(

@@ -68,7 +68,7 @@ def with_dangers(
 
 
 def find_danger(statement: Statement, role: Arn, attached: Iterable[str] = ()) -> str:
-    """Return the danger of a role's excess statement, such as `trusts everybody`, or an empty string.
+    """Return an excess statement's danger, such as `trusts everybody`; empty if there is none.
 
     `attached` contains the ARNs of the role's managed policies.
     """

@@ -180,7 +180,7 @@ def _read(stack: str, name: str, component: _Resource, resources: Sequence[_Reso
     if role is None:
         return f"{name} is not deployed: first {_up(stack)}"
     if policy is None or "roleArn" not in component.get("outputs", {}):
-        return f"{name} is not completely deployed, as after an import: first {_up(stack)}"
+        return f"{name} is not completely deployed (for example, after an import): first {_up(stack)}"
     values = (role["outputs"]["arn"], role["inputs"]["assumeRolePolicy"], policy["inputs"]["policy"])
     arn, *documents = map(_plain, values)
     if arn is None or None in documents:

@@ -137,7 +137,7 @@ def readable(document: Any, kind: Kind, policy: str, operation: str) -> tuple[St
 
 
 def _of_same_kind(statement: Statement, others: Iterable[Statement]) -> list[Statement]:
-    """Return the statements among `others` in the same kind of policy: a trust policy, or any other."""
+    """Return those of `others` in the same kind of policy as `statement`, a trust policy or not."""
     trust = statement.policy == TRUST_POLICY
     return [other for other in others if (other.policy == TRUST_POLICY) == trust]
 

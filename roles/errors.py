@@ -86,9 +86,7 @@ _OF_SDK: Final[Mapping[tuple[type[Exception], ...], str]] = {
     (NoRegionError, InvalidRegionError): (
         f"{{}} Set AWS_REGION, or --region for adopt and audit, to one of {_REGIONS}"
     ),
-    (
-        SSLError,
-    ): "AWS's certificate cannot be verified ({}): behind a proxy with its own certificate, set "
+    (SSLError,): "AWS's certificate cannot be verified ({}): if a proxy uses its own certificate, set "
     "AWS_CA_BUNDLE to a file with PEM certificates",
     UNREACHABLE: (
         "AWS cannot be reached ({}): check the network, its proxy, the Region, and AWS_ENDPOINT_URL, if "
@@ -142,7 +140,7 @@ def is_gone(error: ClientError) -> bool:
 
 
 def is_bad_credentials(error: ClientError) -> bool:
-    """Return whether AWS rejected the credentials, so that every other call would fail too."""
+    """Return whether AWS rejected the credentials; if so, every other call would fail, too."""
     return code(error) in _BAD_CREDENTIALS
 
 

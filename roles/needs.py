@@ -106,7 +106,7 @@ class Known(NamedTuple):
     """Facts in a role policy about the resources in a data source's configuration."""
 
     account: str | None = None
-    """The default for the account that owns a bucket; None for a role outside any stack."""
+    """The default for the account that owns a bucket; None for a role that no stack owns."""
     bucket_accounts: Mapping[str, str] = MappingProxyType({})
     """The accounts that own the buckets in the role policy, by bucket name."""
     secrets: Mapping[str, str | None] = MappingProxyType({})
@@ -127,7 +127,7 @@ def read_needs(
     *,
     closely: bool = True,
 ) -> Needs:
-    """Add the resources in `uses` to `needs`, which contains only the index and the connector.
+    """Add the resources in `uses` to `needs`, which contains only the application, index, and connector.
 
     Unless `closely` is true, read neither the network nor the Regions of buckets.
     """
@@ -190,7 +190,7 @@ class _Reader:
         return Secret(arn, self._key_of_secret(found), is_deleted="DeletedDate" in found)
 
     def _unseen_secret(self, secret_id: str) -> Secret | None:
-        """Return an unreadable secret; add any secret of the same name to a missing secret's fault."""
+        """Return an unreadable secret; to a missing secret's fault, add any secret of the same name."""
         fault = self.faults[-1]
         if fault.state is not State.PROBLEM:
             own = [arn for arn in self.known.secrets if is_named(arn, secret_id, self.home.account)]
@@ -299,7 +299,7 @@ class _Reader:
     def _default_key(self, name: str, owner: str, key_id: str) -> str | None:
         """Return a bucket's default key if the bucket is the source and the key is customer managed."""
         is_source, at = self.connector.bucket_is_source, Arn.of(key_id)
-        # Only keys in this account and Region can be read. Aliases identify AWS managed keys.
+        # Keys in other accounts and Regions may be unreadable. Aliases identify AWS managed keys.
         is_here = (at.region, at.account) == (self.home.region, self.home.account)
         key = None if is_aws_alias(at.text) else key_id
         key = self.key(key) if is_source or is_here else key

@@ -23,8 +23,8 @@ Users = Mapping[str, Mapping[str, str]]
 def select(found: Sequence[DataSource], options: argparse.Namespace, output: Output) -> list[DataSource]:
     """Return the application's data sources that the options select; by default, all of them.
 
-    Raises InputError if an ID in an option is unknown, or if no data source is selected. An unknown ID
-    in a file causes only a note, because the data source may have been deleted.
+    Raises InputError if an ID in an option is unknown, an ID in a file is invalid, or no data source is
+    selected. An unknown ID in a file causes only a note, because the data source may have been deleted.
     """
     listed = [f"  {each.label} ({each.type}, {each.status})" for each in found]
     existing = {each.id for each in found}
@@ -59,7 +59,7 @@ def find_users(account: Account, sources: Sequence[DataSource], output: Output) 
 
     `sources` contains the data sources that could be listed in the account's Region. If this Region is
     supported, search the other supported Regions, too. Warn about data sources and other Regions that
-    cannot be read, but raise throttling errors, because repeating the command helps.
+    cannot be read. If a data source's read is throttled, raise the error: repeating the command helps.
     """
     users: dict[str, dict[str, str]] = {}
     # Credentials for another partition are not valid in these Regions.

@@ -1,7 +1,7 @@
 """Give data sources the roles of a stack, or restore their earlier roles.
 
-Unless `--yes` is set, nothing changes before the user confirms the plan. Without pairs, list the data
-sources of the stack's applications and the entries that fit them.
+Unless `--yes` is set, nothing changes before the user confirms the plan. If `--stack` is set without
+pairs, list the data sources of the stack's applications and the entries that fit them.
 """
 
 import argparse
@@ -54,8 +54,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="ENTRY=ID",
         nargs="*",
         type=_pair,
-        help="with --stack: an entry, and the ID of the data source that gets its role; if omitted, "
-        "list the data sources and the entries that fit",
+        help="with --stack: an entry, and the ID of the data source that gets the entry's role; if "
+        "omitted, list the data sources and the entries that fit",
     )
     parser.add_argument(
         "--anyway", action="store_true", help="assign a role even if it does not allow all requests"

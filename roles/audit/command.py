@@ -35,7 +35,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--accept",
         metavar="FILE",
         type=Path,
-        help="accept the findings in this YAML file, each until its date",
+        help="accept each finding in this YAML file until its date",
     )
     formats = parser.add_mutually_exclusive_group()
     formats.add_argument(

@@ -42,7 +42,7 @@ OUTCOMES: Final[Mapping[Kind, str]] = {
     "without a role": "without a role",
     "unused": "",
 }
-"""The result for a data source by the kind of its most severe record, the most severe kind first."""
+"""The result for a data source, by the kind of its most severe record; the most severe kind is first."""
 ACCEPTED: Final = "accepted"
 RESULTS: Final = (*tuple(dict.fromkeys(OUTCOMES.values()))[:6], ACCEPTED, "equivalent", "without a role")
 """The results for data sources, the most severe first."""
@@ -78,7 +78,7 @@ class Record(NamedTuple):
 
     @property
     def severity(self) -> tuple[bool, int, bool]:
-        """The sort key: accepted records are last; in each kind, those with failed syncs are first."""
+        """The sort key: accepted records are last; in each kind, records with failed syncs are first."""
         position = [*OUTCOMES].index(self.kind)
         return bool(self.until), position, not any(" FAILED" in each for each in self.syncs)
 

@@ -267,7 +267,7 @@ def _denied(reading: Reading, cause: Cause, decisions: Sequence[Decision], text:
 def _of_role(about: Record, has: Role, views: Sequence[View], *, is_judged: bool) -> Iterator[Record]:
     """Yield records about access that a role's policies allow beyond its data sources' needs.
 
-    Unless `is_judged`, only dangerous access counts, because the needs of other users are unknown.
+    Unless `is_judged` is true, only dangerous access counts: the needs of other users are unknown.
     """
     own = attempt_or([], lambda: role_statements(has))
     is_known = is_judged and bool(views) and all(view.required for view in views)

@@ -123,7 +123,7 @@ def _read_entries(roles: Sequence[Declared], stated: Stated, output: Output) -> 
     """Read the roles of a stack."""
     accounts = open_accounts(roles, output)
     for arn in dict.fromkeys(Arn.of(each.application_arn) for each in roles):
-        # Read here, because only the main thread reads data sources in parallel. `Account` caches them.
+        # Read data sources here, because only the main thread reads in parallel. `Account` caches them.
         attempt(lambda: read_sources(accounts[arn.region], arn.name))  # noqa: B023 it is called at once
     regions = {each.role_arn: accounts[Arn.of(each.application_arn).region] for each in roles}
     return read_each(

@@ -201,7 +201,7 @@ def explained(view: View) -> Iterator[tuple[Sequence[_Block], Finding]]:
 
 
 def _blocks(view: View) -> Iterator[_Block]:
-    """Yield each decision with a cause, unless another finding reports the cause."""
+    """Yield each decision with each of its causes, except the causes that other findings report."""
     for decision in [view.trust, *view.decisions]:
         for cause in decision.causes:
             is_told = cause.defers or cause.policy.unread or _is_drift(view, decision, cause)
@@ -279,7 +279,7 @@ def disputed(view: View) -> Findings:
 
 
 def update(view: View) -> Findings:
-    """Check whether the next update, which rewrites the program's policies, keeps requests allowed."""
+    """Check whether requests stay allowed when the next update rewrites the program's policies."""
     if not (view.declared and isinstance(view.role, Role)):
         return
     kept = [] if view.declared.is_exclusive else [each for each in view.own if each.kind is Kind.OTHER]

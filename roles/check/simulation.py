@@ -78,8 +78,8 @@ def _context(
 ) -> dict[str, str | list[str]]:
     """Return the context for the simulation, with examples in place of unknown text.
 
-    The context has all known keys except those of time, because the simulation also evaluates service
-    control policies, which may use any key. Keys in `keys` are spelled as in the role's policies:
+    Because the simulation also evaluates service control policies, which may use any key, the context
+    has all known keys except the time keys. Keys in `keys` are spelled as in the role's policies:
     https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
     """
     context = {

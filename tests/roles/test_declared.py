@@ -95,8 +95,8 @@ def test_components_with_the_same_name_are_distinguished_by_urn(read: Any):
     ("resources", "state"),
     [
         (WIKI[:1], "deployed"),
-        (WIKI[:2], "completely deployed, as after an import"),
-        ([{**WIKI[0], "outputs": {}}, *WIKI[1:]], "completely deployed, as after an import"),
+        (WIKI[:2], "completely deployed (for example, after an import)"),
+        ([{**WIKI[0], "outputs": {}}, *WIKI[1:]], "completely deployed (for example, after an import)"),
     ],
     ids=["component", "no policy", "imported"],
 )

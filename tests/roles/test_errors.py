@@ -95,7 +95,7 @@ UNREACHABLE: Final = "AWS cannot be reached ("
         (
             sdk.SSLError,
             "AWS's certificate cannot be verified (SSL",
-            "a proxy with its own certificate, ",
+            "a proxy uses its own certificate, ",
         ),
         (sdk.EndpointConnectionError, f"{UNREACHABLE}Could not", " us-east-1, "),
         (sdk.ConnectTimeoutError, f"{UNREACHABLE}Connect", " us-east-1, "),
