@@ -117,5 +117,5 @@ ANY: Final = Connector("", "", "", _OPTIONAL, _OPTIONAL, _OPTIONAL, _SUPPORTED)
 
 
 def find_connector(name: object) -> Connector:
-    """Return the connector with a name; the default if the name is blank, and ANY if it is invalid."""
+    """Return the connector with this name; the default if the name is blank, or ANY if it is invalid."""
     return CONNECTORS.get(name or DEFAULT, ANY) if isinstance(name, str | None) else ANY

@@ -498,7 +498,7 @@ def _statements(role: Role) -> Iterator[tuple[Policy, Statement]]:
 
 
 def _allowing(role: Role, action: str) -> Iterator[tuple[Policy, Statement]]:
-    """Yield Allow statements that list the (lowercase) action by its full name, with their policies."""
+    """Yield each Allow statement that lists `action`, which is lowercase, and the statement's policy."""
     for policy, statement in _statements(role):
         if statement.allows and action in map(str.lower, statement.actions.listed()):
             yield policy, statement

@@ -109,7 +109,8 @@ def _needs() -> str:
                 exceptions.setdefault(need, []).append(f"`{connector.name}`")
         texts = [f"**{name}:** usually {usual}"]
         for need, its in exceptions.items():
-            text = "only in earlier versions of" if need is Need.EARLIER_VERSIONS else f"{need} for"
+            earlier = need is Need.EARLIER_VERSIONS
+            text = "supported only in earlier versions of" if earlier else f"{need} for"
             texts.append(f"{text} {', '.join(its)}")
         items.append("; ".join(texts))
     return bullets(items)

@@ -55,7 +55,7 @@ _REPLACED: Final = (
 
 
 def workflow() -> str:
-    """Return the new project's workflow; raise ValueError if a text to replace is missing."""
+    """Return the new project's workflow; raise ValueError if any text to be replaced is missing."""
     text = (_GITHUB / "workflows" / "environments.yml").read_text(encoding="utf-8")
     text = _HEADER + re.sub(r"^ *#.*\n", "", text, flags=re.MULTILINE)
     text = _replaced(text, _REPLACED)

@@ -82,7 +82,7 @@ def skipped(text: str) -> Finding:
 
 
 def not_allowed(action: str) -> Finding:
-    """Return a finding that reports a failed read because the credentials do not allow an action."""
+    """Return a finding for a read that failed because the credentials do not allow an action."""
     return skipped(f"{action} is not allowed for these credentials")
 
 

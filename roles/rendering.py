@@ -22,7 +22,7 @@ _UNKNOWN: Final = "unknown-000000"
 
 
 class Rendering(NamedTuple):
-    """The policies, in JSON, that the program writes for some settings, and the program's warnings."""
+    """The policies, in JSON, that the program writes for given settings, and the program's warnings."""
 
     trust_policy: str
     role_policy: str

@@ -116,9 +116,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
         else (*of_stack, options.apply and options.data_source)
     ):
         raise InputError(
-            "an option would have no effect: --dry-run, --exclude, --name, --take, and --application "
-            "need --stack; --save and --cut-off need --restore; --apply does not support --data-source: "
-            "omit the option"
+            "omit the option that would have no effect: --dry-run, --exclude, --name, --take, and "
+            "--application need --stack; --save and --cut-off need --restore; --apply does not support "
+            "--data-source"
         )
     if options.stack:
         return _adopt(options, output)

@@ -76,7 +76,9 @@ def configure(
     """Return the configuration of a stack with these entries; `existing` has its current settings.
 
     The most frequent index becomes the default if the stack has none. An entry does not inherit settings
-    that its role lacks, because an import keeps the role. Raises InputError if a limit is exceeded.
+    that its role lacks, because an import keeps the role as it is.
+
+    Raises InputError if a limit is exceeded.
     """
     application = Arn.of(next(iter(entries.values())).requirements.needs.application_arn)
     counts = Counter(each.requirements.needs.index_id for each in entries.values())

@@ -77,7 +77,7 @@ class Requirements(NamedTuple):
             elif bucket.owner is None:
                 warnings.append(
                     f"if an account other than {default} owns the bucket, set bucketAccountId before "
-                    "`pulumi up`: otherwise, the role loses access to the bucket"
+                    "`pulumi up`; otherwise, the role loses access to the bucket"
                 )
         found = self._replace(needs=self.needs._replace(buckets=tuple(buckets)))
         own = [each for each in role_statements(self.role) if each.policy in names]

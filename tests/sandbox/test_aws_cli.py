@@ -40,7 +40,7 @@ def test_operation_accepts_options_and_prints_response(
     assert (exit_code, error) == (0, "")
 
 
-def test_an_error_is_one_message(environment: dict[str, str]):
+def test_error_prints_one_message_without_traceback(environment: dict[str, str]):
     for command, message in (
         ("s3 ls", "the sandbox does not support `aws s3 ls`; the AWS CLI may support it"),
         ("iam get-role --name x", "iam get-role: unknown option --name; expected --role-name"),

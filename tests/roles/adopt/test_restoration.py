@@ -182,11 +182,13 @@ def test_options_without_effect_are_rejected(world: World):
     make(world)
     world.adopt()
     for option in (["--dry-run"], ["--exclude", data_source_id(1)]):
-        assert restore(world, *option).rejection.startswith("adopt: an option would have no effect: ")
+        assert restore(world, *option).rejection.startswith(
+            "adopt: omit the option that would have no effect: "
+        )
     assert (
         "does not contain all IDs in --data-source" in restore(world, "--data-source", "typo").rejection
     )
-    assert "an option would have no effect" in world.adopt("--save", "plan.json").rejection
+    assert "omit the option that would have no effect: " in world.adopt("--save", "plan.json").rejection
 
 
 # Later changes by other users.
