@@ -187,9 +187,10 @@ def _lines(entry: _Entry, source: Source, found: Sequence[Finding], users: str) 
     role, declared = source.role_arn, entry.declared
     yield Line(f"{declared.name}: {source.data_source.label} gets {declared.role_arn}", 2)
     old, new = (find_role(entry.account, arn) for arn in (role, declared.role_arn))
-    missing, it = (f"{role} does not exist", "it") if role else ("it has no role now", "one")
+    undo = "so `--undo` cannot restore"
+    missing = f"{role} does not exist, {undo} it" if role else f"it has no role now, {undo} one"
     kept = f"in place of {role}, which does not change; in the application, {users} will use it"
-    yield Line(f"  {f'{missing}, so `--undo` cannot restore {it}' if old is None else kept}", 4)
+    yield Line(f"  {missing if old is None else kept}", 4)
     if source.fault:
         yield Line(f"  {source.fault}, so its requests are unknown", 4)
     for each in found:

@@ -229,10 +229,11 @@ def _unknown(view: View, policy: Policy, blocked: Sequence[_Block], titles: Sequ
     keys = [*dict.fromkeys(key for _, cause in blocked for key in cause.keys)]
     parts = dict.fromkeys(each for _, cause in blocked for each in (*cause.keys, *cause.unclear))
     named = _statements(blocked)
-    cause = " and ".join(parts) + (f" in {named}" if named else "")
+    place = f" in {named}" if named else ""
     options = " ".join(f"--context {quote(f'{key}=VALUE')}" for key in keys)
     return cannot_tell(
-        f"{_cannot(view, titles, 'might not')}: {name_of(policy)} depends on {cause}",
+        f"{_cannot(view, titles, 'might not')}: {name_of(policy)} depends on "
+        f"{' and '.join(parts)}{place}",
         f"repeat the check with {options}, or start a sync" if options else "start a sync",
     )
 
@@ -256,9 +257,10 @@ def _lacking(view: View, policy: Policy, blocked: Sequence[_Block], titles: Sequ
         if UNIQUE_ID.fullmatch(name.removeprefix("AWS:"))
     ]
     names = ", ".join(dict.fromkeys(deleted))
-    text = f"the policy lists IDs of deleted principals (recreated principals have new IDs): {names}"
+    ids = "the policy lists IDs of deleted principals (recreated principals have new IDs)"
+    details = [f"{ids}: {names}"] if names else []
     found = remedy_for(view, policy, [decision for decision, _ in blocked])
-    return problem(f"{_cannot(view, titles)}: {_lacks(policy)}", found, *([text] if names else []))
+    return problem(f"{_cannot(view, titles)}: {_lacks(policy)}", found, *details)
 
 
 def _lacks(policy: Policy) -> str:

@@ -1,4 +1,4 @@
-"""Tests install.py, sandbox/__main__.py, sandbox/console.py, and sandbox/engine.py in a checkout."""
+"""Tests `install.py`, `sandbox/__main__.py`, `console.py`, and `engine.py` in a checkout."""
 
 import ensurepip
 import json
