@@ -8,17 +8,24 @@ shift
 limit=60000 # GitHub accepts 65,536 characters in a comment or an issue
 end=5000
 : >shown.md
+# The output can contain text from AWS, such as `::add-mask::` in a policy. Between two lines with the same random
+# token, the runner executes no commands, even in their older form, such as `##[add-mask]`. All output goes to standard
+# output, because the runner does not read standard output and standard error in order. See
+# https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands#stopping-and-starting-workflow-commands
+token=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
+printf '::stop-commands::%s\n' "$token"
 case " $* " in
   *" --markdown "*)
     limit=4000 # in addition to 60,000 bytes of the code block
     end=4000
     "$@" 2>output.txt | tee shown.md
     code=${PIPESTATUS[0]}
-    cat output.txt >&2 ;;
+    cat output.txt ;;
   *)
     "$@" 2>&1 | tee output.txt
     code=${PIPESTATUS[0]} ;;
 esac
+printf '\n::%s::\n' "$token" # a command must be at the start of a line
 
 block() { # print at most this many bytes of the command's code block, in whole lines
   if test "$(wc -c <shown.md)" -le "$1"; then cat shown.md

@@ -4,6 +4,7 @@ import json
 import operator
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -40,6 +41,11 @@ ENVIRONMENTS = WORKFLOWS["environments"]["jobs"]
 AUDIT = WORKFLOWS["audit"]["jobs"]
 TEXT = "".join(path.read_text() for path in FILES)
 UNTRUSTED = "~~~ \n```\n~~~~\n@everyone <script> ~~~~~~~~\n"
+COMMANDS = (
+    "::add-mask::Allow\n  ::ERROR file=x::text\n::other::##[set-output name=x]y\n"
+    "policy: ##[warning]text\nx\r::stop-commands::x\n::x::\n##[add-mask]x"
+)
+"""Commands of GitHub's runner, in both forms; the last line has no end."""
 
 
 # The files.
@@ -106,6 +112,42 @@ def test_ci_page_lists_each_github_variable_and_secret():
 
 
 # The commands.
+
+
+def find_command(line: str, names: set[str]) -> tuple[str, str]:
+    """Return a line's command and data; both are empty if there is none of these commands."""
+    for form in (r"\s*::(.+?)::(.*)", r".*?##\[(.+?)\](.*)"):
+        match = re.match(form, line)
+        name = match[1].partition(" ")[0].lower() if match else ""
+        if match and name in names:
+            return name, match[2]
+    return "", ""
+
+
+def executed_commands(output: str) -> list[str]:
+    """Return the commands in a step's standard output that GitHub's runner executes.
+
+    At the end of the output, commands must be enabled. The code is in ActionCommandManager.cs and
+    ActionCommand.cs in https://github.com/actions/runner (commit 258d6c85).
+    """
+    names = {"add-mask", "error", "notice", "set-output", "stop-commands", "warning"}
+    executed: list[str] = []
+    token = ""
+    for line in re.split(r"\r\n|\r|\n", output):
+        name, data = find_command(line, {*names, token})
+        if token:
+            token = "" if name == token else token
+        elif name == "stop-commands":
+            token = data
+        elif name:
+            executed.append(name)
+    assert not token
+    return executed
+
+
+def test_commands_in_untrusted_text_would_be_executed():
+    stopped = f"{COMMANDS}\n::x::"
+    assert executed_commands(stopped) == ["add-mask", "error", "set-output", "warning", "add-mask"]
 
 
 def test_release_requires_tag_that_matches_version_and_takes_notes_from_changelog(tmp_path: Path):
@@ -313,8 +355,8 @@ class Repository:
             **{name: self.evaluate(text) for name, text in named.items()},
         )
 
-    def end_with(self, code: int) -> None:
-        """Replace Pulumi and qbusiness-roles with a program that exits with `code` (0 for `export`)."""
+    def end_with(self, code: int, export_code: int = 0) -> None:
+        """Replace Pulumi and qbusiness-roles with a program that prints COMMANDS and exits."""
         venv = self.stack.directory / "venv"
         if venv.is_symlink():
             venv.unlink()
@@ -322,7 +364,8 @@ class Repository:
             path = self.stack.directory / program
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(
-                f'#!/bin/sh\necho "$@" \\"aws:iam/role:Role\\"\n[ "$2" = export ] || exit {code}\n'
+                f'#!/bin/sh\necho "$@" \\"aws:iam/role:Role\\"\nprintf %s {shlex.quote(COMMANDS)} >&2\n'
+                f'[ "$2" = export ] && exit {export_code}\nexit {code}\n'
             )
             path.chmod(0o755)
         python = self.stack.directory / "venv/bin/python"
@@ -464,11 +507,21 @@ def test_each_command_is_reported_and_only_findings_open_an_issue(
     done = repository.run(job)
     is_unknown = code == 3
     assert done.returncode == (0 if is_unknown else code)
-    assert ("::notice::" in done.stdout) == is_unknown
+    assert executed_commands(done.stdout) == ["notice"] * is_unknown
     of_job = "--account=123456789012" if job == "audit" else f"--stack {repository.stack.name} "
     assert of_job in repository.reported()
     titles = [title.format(repository.stack.name) for title in opened]
     assert [issue["title"] for issue in repository.issues()] == titles
+
+
+def test_failed_export_fails_the_drift_job_and_is_reported_without_an_issue(repository: Repository):
+    repository.end_with(0, export_code=255)
+    done = repository.run("drift")
+    assert (done.returncode, repository.issues()) == (1, [])
+    assert executed_commands(done.stdout) == []
+    assert repository.reported().startswith(
+        f"### Export of {repository.stack.name}\n\n~~~text\nstack export"
+    )
 
 
 @needs_jq
@@ -526,13 +579,29 @@ def report(directory: Path, script: str, *options: str) -> tuple[subprocess.Comp
 def test_report_shows_both_streams_in_code_block_and_keeps_exit_code(tmp_path: Path):
     (tmp_path / "untrusted.txt").write_text(UNTRUSTED)
     done, text = report(tmp_path, "cat untrusted.txt; echo error >&2; exit 7")
-    # The log contains the unchanged output.
-    assert (done.returncode, done.stdout) == (7, f"{UNTRUSTED}error\n")
+    # Between two lines for the runner, the log contains the unchanged output.
+    assert (done.returncode, done.stdout.partition("\n")[2].rpartition("\n::")[0]) == (
+        7,
+        f"{UNTRUSTED}error\n",
+    )
     assert text == (
         "### Report of x\n\n~~~text\n"
         "--- \n```\n---~\n@everyone <script> ------~~\nerror\n"
         "~~~\n\n[The log](https://run), commit abc\n"
     )
+
+
+@pytest.mark.parametrize("options", [(), ("--markdown",)])
+def test_runner_executes_no_commands_in_reported_output(tmp_path: Path, options: tuple[str, ...]):
+    (tmp_path / "untrusted.txt").write_text(COMMANDS)
+    script = "cat untrusted.txt; cat untrusted.txt >&2"
+    tokens: set[str] = set()
+    for _ in range(2):
+        done, _ = report(tmp_path, script, *options)
+        # The runner reads standard error separately.
+        assert (executed_commands(done.stdout), done.stderr) == ([], "")
+        tokens.add(done.stdout.splitlines()[0])
+    assert len(tokens) == 2
 
 
 def test_shortened_report_lists_changes_and_keeps_end(tmp_path: Path):
@@ -583,7 +652,8 @@ def test_report_is_shortened_only_beyond_limit_in_bytes(tmp_path: Path):
 def test_report_keeps_start_and_summary_keeps_all_of_code_block(tmp_path: Path, lines: int, shown: int):
     script = f"echo '~~~text'; seq -w 100000001 {100_000_000 + lines}; echo '~~~'; echo note >&2; exit 1"
     done, text = report(tmp_path, script, "--markdown")
-    assert (done.returncode, done.stderr) == (1, "note\n")
+    assert done.returncode == 1
+    assert "\nnote\n" in done.stdout
     notes = "~~~text\nnote\n~~~\n\n[The log](https://run), commit abc\n"
     end = "\nThe end is omitted. The log contains the complete output.\n" * (shown < lines)
     assert text.startswith("### Report of x\n\n~~~text\n100000001\n")
