@@ -22,7 +22,7 @@ _GUARDRAILS: Final = f"""\
       - name: Check the deployed roles with the guardrails
         if: ${{{{ !cancelled() }}}}
         timeout-minutes: 2
-        env: {{PULUMI_CONFIG_PASSPHRASE: "${{{{ secrets.PULUMI_CONFIG_PASSPHRASE }}}}"}}
+        env: {{PULUMI_CONFIG_PASSPHRASE: *passphrase}}
         run: bash {_PACKAGE}/github/report.sh "Guardrails of $STACK" pulumi policy analyze --policy-pack guardrails --stack "$OWNER$STACK" --color never
 """
 _AUDIT_HEADER: Final = (

@@ -107,7 +107,7 @@ def test_workflows_install_pulumi_version_of_sandbox():
 def test_ci_page_lists_each_github_variable_and_secret():
     page = (PROJECT / "docs" / "ci.md").read_text()
     names = set(re.findall(r"(?:vars|secrets)\.(\w+)", TEXT))
-    assert len(names) == 9
+    assert len(names) == 12
     assert names == set(re.findall(r"^\| `([A-Z_]+)` \|", page, re.MULTILINE))
 
 
@@ -302,6 +302,7 @@ def test_audit_runs_only_on_main_branch_and_only_after_setup():
 OWNER = WORKFLOWS["environments"]["env"]["OWNER"]
 COMMIT = WORKFLOWS["environments"]["env"]["COMMIT"]
 REGIONS = AUDIT["audit"]["steps"][3]["env"]["REGIONS"]
+PASSPHRASE = ENVIRONMENTS["preview"]["steps"][-2]["env"]["PULUMI_CONFIG_PASSPHRASE"]
 
 
 def test_expressions_depend_on_event_and_variables():
@@ -317,6 +318,40 @@ def test_expressions_depend_on_event_and_variables():
     # For a pull request, COMMIT is the pushed commit, not the merge commit that GitHub creates.
     assert evaluate(COMMIT, github=of_event("pull_request")) == "head"
     assert evaluate(COMMIT, github=of_event("push")) == "merged"
+
+
+def test_production_can_have_its_own_passphrase():
+    for stack, of_production, passphrase in (
+        ("prod-eu", "second", "second"),
+        ("prod", "", "first"),
+        ("staging", "second", "first"),
+    ):
+        secrets = SimpleNamespace(
+            PULUMI_CONFIG_PASSPHRASE="first", PULUMI_CONFIG_PASSPHRASE_PRODUCTION=of_production
+        )
+        names = {"matrix": SimpleNamespace(stack=stack), "startsWith": str.startswith}
+        assert evaluate(PASSPHRASE, secrets=secrets, **names) == passphrase
+
+
+def test_only_deployments_get_the_token_of_the_deploy_team():
+    teams = {
+        name: step["with"]["team"]
+        for name, job in ENVIRONMENTS.items()
+        for step in job["steps"]
+        if step.get("uses") == "./.github/actions/pulumi"
+    }
+    assert teams == {
+        **dict.fromkeys(DEPLOYED, "${{ vars.PULUMI_DEPLOY_TEAM }}"),
+        **dict.fromkeys(("preview", "drift", "roles"), "${{ vars.PULUMI_PREVIEW_TEAM }}"),
+    }
+    action = yaml.safe_load((GITHUB / "actions/pulumi/action.yml").read_text())
+    (login,) = [step for step in action["runs"]["steps"] if "auth-actions" in step.get("uses", "")]
+    prefix, _, token_type = login["with"]["requested-token-type"].partition("$")
+    assert prefix == "urn:pulumi:token-type:access_token:"
+    for team, expected in (("previews", ("team", "team:previews")), ("", ("organization", ""))):
+        inputs = SimpleNamespace(team=team)
+        scope = evaluate(login["with"]["scope"], inputs=inputs, format=str.format)
+        assert (evaluate(f"${token_type}", inputs=inputs), scope) == expected
 
 
 # The GitHub CLI contains jq, but its stand-in needs the jq program, which GitHub's runners have.
@@ -383,12 +418,13 @@ class Repository:
             "github.sha": "abc",
             "steps.list.outputs.options": "--region=us-east-1 --account=123456789012",
             "github.event.pull_request.head.sha || github.sha": "abc",
-            "secrets.PULUMI_CONFIG_PASSPHRASE": self.stack.environment["PULUMI_CONFIG_PASSPHRASE"],
             "vars.PULUMI_BACKEND_URL": self.stack.environment["PULUMI_BACKEND_URL"],
             "vars.SHOW_SECRETS": self.show_secrets,
         }
         if text == OWNER:
             return ""
+        if text == PASSPHRASE:
+            return self.stack.environment["PULUMI_CONFIG_PASSPHRASE"]
         return re.sub(r"\$\{\{ (.*?) \}\}", lambda match: values[match[1]], text)
 
     def reported(self) -> str:
