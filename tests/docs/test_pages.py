@@ -24,7 +24,7 @@ from tests.helpers.support import REQUIRED
 DOCS = PROJECT / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
 OTHER_PAGES = (
-    *("README.md", "CHANGELOG.md", "CONTRIBUTING.md"),
+    *("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"),
     *("plugin/README.md", "sandbox/README.md", "template/README.md"),
 )
 QUICK_START = DOCS / "index.md"
