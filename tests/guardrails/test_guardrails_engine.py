@@ -3,8 +3,11 @@
 import json
 import re
 import shutil
+import subprocess
+import tarfile
 from collections import defaultdict
 from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +17,10 @@ from rules import RULES
 from pages.examples import ACCOUNT, APPLICATION_ARN, INDEX_ID, OTHER_ACCOUNT, REGION, SECRET_ID
 from sandbox.environment import PROJECT
 from tests.guardrails.guardrail_roles import POLICY, SECRETS, TOO_WIDE, TRUST, Declared, policy, trust
-from tests.helpers.page import blocks, prose
+from tests.helpers.installing import VERSION
+from tests.helpers.loopback import Handler, serving
+from tests.helpers.page import blocks, prose, with_values
+from tests.helpers.processes import run
 from tests.helpers.stacks import Aws, NewStack, Stack
 from tests.helpers.support import PROJECT_NAME, REQUIRED
 
@@ -239,6 +245,56 @@ def test_stack_of_the_component_passes_until_policies_change(
     stack.write_program(text)
     stack.preview("--policy-pack", str(pack), check=False)
     assert "exclusive" not in {rule for found in rules(stack, "advisory").values() for rule in found}
+
+
+def test_commands_on_page_publish_all_files_of_the_pack_and_add_it_to_a_group(
+    environment: dict[str, str], tmp_path: Path
+):
+    requests: dict[tuple[str, str], bytes] = {}
+
+    class PulumiCloud(Handler):
+        """Accept every request as Pulumi Cloud does; see Pulumi's pkg/backend/httpstate/client."""
+
+        def do_GET(self) -> None:  # noqa: N802 http.server calls it
+            requests[self.command, self.path] = self.body()
+            upload = f"http://{self.headers['Host']}/upload"
+            response = {"githubLogin": "user", "uploadURI": upload}
+            self.answer(200, json.dumps(response).encode(), {"Content-Type": "application/json"})
+
+        do_POST = do_PUT = do_PATCH = do_GET  # noqa: N815
+
+    clone = tmp_path / "clone"
+    shutil.copytree(PROJECT / "guardrails", clone / "guardrails", ignore=shutil.ignore_patterns("venv"))
+    (clone / "guardrails" / "venv").symlink_to(PROJECT / "venv")
+    shutil.copy(PROJECT / ".gitignore", clone)
+    (configuration,) = blocks("json", PAGE.read_text())
+    (clone / "guardrails.json").write_text(configuration)
+    (script,) = blocks("sh", prose("Enforce the pack for every stack", PAGE))
+    script = with_values(script, {"VERSION": VERSION}).replace("pulumi install &&", "")
+    with serving(PulumiCloud) as address:
+        variables = {
+            "PULUMI_BACKEND_URL": address,
+            "PULUMI_ACCESS_TOKEN": "token",
+            "PULUMI_HOME": str(tmp_path),
+        }
+        run(clone, ("bash", "-euc", script), {**environment, **variables}, check=True)
+
+    published = json.loads(requests["POST", "/api/orgs/acme/policypacks"])
+    assert (published["name"], published["versionTag"]) == ("qbusiness-roles", VERSION)
+    assert {policy["name"] for policy in published["policies"]} == {
+        "declared",
+        *(rule.name for rule in RULES),
+    }
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=PROJECT / "guardrails", check=True, capture_output=True, text=True
+    )
+    with tarfile.open(fileobj=BytesIO(requests["PUT", "/upload"])) as archive:
+        names = archive.getnames()
+    assert sorted(names) == sorted(f"package/{name}" for name in listed.stdout.splitlines())
+    added = json.loads(requests["PATCH", "/api/orgs/acme/policygroups/connectors"])["addPolicyPack"]
+    assert (added["name"], added["versionTag"]) == ("qbusiness-roles", VERSION)
+    levels = {"all": {"enforcementLevel": "advisory"}, "secret": {"enforcementLevel": "mandatory"}}
+    assert added["config"] == levels
 
 
 def test_table_on_guardrails_page_contains_every_rule():
