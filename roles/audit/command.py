@@ -12,7 +12,12 @@ from typing import Final
 from components.formats import SUPPORTED_REGIONS
 from roles.account import Account
 from roles.audit import accounts, report
-from roles.audit.records import RESULTS, read_acceptances, without_effect
+from roles.audit.records import (
+    RESULTS,
+    apply_acceptance,
+    explain_ineffective_acceptances,
+    read_acceptances,
+)
 from roles.audit.survey import survey
 from roles.detection import legacy_note
 from roles.errors import CANNOT_TELL, COULD_NOT_LOOK, FINE, PERMISSIONS_PAGE, PROBLEMS, InputError
@@ -56,10 +61,14 @@ def run(options: argparse.Namespace, output: Output) -> int:
     acceptances = read_acceptances(options.accept) if options.accept else {}
     own = [Account(region, output) for region in dict.fromkeys(options.region or [None])]
     surveys = survey(accounts.open_accounts(options, own, output), output)
-    accepted = {name: its for name, its in acceptances.items() if its["until"] >= str(now.date())}
+    today = str(now.date())
     records = sorted(
-        (each._replace(**accepted.get(each.id, {})) for its in surveys for each in its.records),
-        key=lambda each: each.severity,
+        (
+            apply_acceptance(record, acceptances, today)
+            for account_survey in surveys
+            for record in account_survey.records
+        ),
+        key=lambda record: record.severity,
     )
     head = {
         "date": f"{now:%Y-%m-%d %H:%M} UTC",
@@ -83,7 +92,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     else:
         start, end = (["~~~text"], ["~~~"]) if options.markdown else ([], [])
         output.show(*start, *report.parts(head, results, records), *end)
-    for note in without_effect(acceptances, {each.id for each in records}, str(now.date())):
+    for note in explain_ineffective_acceptances(acceptances, records, today):
         output(note)
     if not is_complete:
         output(f"not everything could be read: {PERMISSIONS_PAGE} lists the required permissions")

@@ -1,11 +1,12 @@
 """Define the records of an audit's results, and read the user's acceptances of findings."""
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple, cast
+from typing import Final, Literal, NamedTuple, cast
 
 from components.problems import quote
 from guardrails.iam.documents import Statement
@@ -46,8 +47,11 @@ OUTCOMES: Final[Mapping[Kind, str]] = {
 ACCEPTED: Final = "accepted"
 RESULTS: Final = (*tuple(dict.fromkeys(OUTCOMES.values()))[:6], ACCEPTED, "equivalent", "without a role")
 """The results for data sources, the most severe first."""
-_FILE: Final = "an object with entries such as `ID: {reason: TEXT, until: 2027-03-31}`"
-_LETTERS: Final = str.maketrans("0123456789", "ghijklmnop")
+_FILE_FORM: Final = (
+    "an object with entries such as `ID: {kind: in excess, role: ARN, reason: TEXT, until: 2027-03-31}`"
+)
+_ID: Final = re.compile("[a-p]{32}")
+_LETTER_BY_DIGIT: Final = str.maketrans("0123456789", "ghijklmnop")
 """A table that replaces the digits in IDs, because spreadsheets and YAML parse some IDs as numbers."""
 
 
@@ -82,10 +86,14 @@ class Record(NamedTuple):
         position = [*OUTCOMES].index(self.kind)
         return bool(self.until), position, not any(" FAILED" in each for each in self.syncs)
 
-    def identified(self, *parts: str) -> "Record":
-        """Return the record with an ID derived from its account, role, kind, policy, and `parts`."""
-        text = "\0".join((self.account, self.role, self.kind, self.policy, *parts))
-        return self._replace(id=sha256(text.encode()).hexdigest()[:10].translate(_LETTERS))
+    def with_id(self, *parts: str) -> "Record":
+        """Return the record with an ID derived from its account, role, kind, policy, and `parts`.
+
+        The ID has 128 bits, so nobody can find a harmless statement that has the ID of a dangerous one.
+        """
+        identity = "\0".join((self.account, self.role, self.kind, self.policy, *parts))
+        digest = sha256(identity.encode()).hexdigest()[:32]
+        return self._replace(id=digest.translate(_LETTER_BY_DIGIT))
 
 
 def meaning(statement: Statement) -> str:
@@ -103,35 +111,76 @@ def meaning(statement: Statement) -> str:
 # Accepted findings.
 
 
-def read_acceptances(path: Path) -> dict[str, dict[str, str]]:
-    """Return the acceptances in a file, by the finding's ID; `until` is an acceptance's last day.
+class Acceptance(NamedTuple):
+    """A finding that the user accepts, as in the file for `--accept`."""
+
+    kind: str
+    role: str
+    """The ARN of the finding's role; empty if the data source has no role."""
+    reason: str
+    until: str
+    """The last day on which the finding is accepted, such as `2027-03-31`, in UTC."""
+
+    def is_for(self, record: Record) -> bool:
+        """Return whether the acceptance has the record's kind and role."""
+        return (self.kind, self.role) == (record.kind, record.role)
+
+
+def read_acceptances(path: Path) -> dict[str, Acceptance]:
+    """Return the acceptances in a file, by the finding's ID.
 
     If the file has errors, raise an InputError that lists them.
     """
     path.stat()  # this raises OSError if there is no file
-    given = read_mapping(path, _FILE)
-    if wrong := [f"  {quote(key)}" for key, value in given.items() if not _is_valid(key, value)]:
-        raise InputError(f"these entries in {path} are invalid; expected {_FILE}:", *wrong)
+    entries = read_mapping(path, _FILE_FORM)
+    if invalid_ids := [f"  {quote(key)}" for key, entry in entries.items() if not _is_valid(key, entry)]:
+        raise InputError(
+            f"these entries in {path} are invalid; expected {_FILE_FORM}, with the ID of 32 letters, "
+            "the kind, and the role that `audit` prints:",
+            *invalid_ids,
+        )
     return {
-        key: {"reason": value["reason"], "until": str(value["until"])} for key, value in given.items()
+        finding_id: Acceptance(**{name: str(field) for name, field in entry.items()})
+        for finding_id, entry in entries.items()
     }
 
 
-def _is_valid(key: object, value: Any) -> bool:
-    entries = cast("dict[str, Any]", value if isinstance(value, dict) else {})
-    has_both = {*entries} == {"reason", "until"} and isinstance(key, str)
-    return has_both and bool(str(entries["reason"] or "").strip()) and type(entries["until"]) is date
+def _is_valid(finding_id: object, entry: object) -> bool:
+    fields = cast("dict[object, object]", entry if isinstance(entry, dict) else {})
+    return (
+        {*fields} == {*Acceptance._fields}
+        and isinstance(finding_id, str)
+        and _ID.fullmatch(finding_id) is not None
+        and isinstance(fields["kind"], str)
+        and fields["kind"] in OUTCOMES
+        and isinstance(fields["role"], str)
+        and bool(str(fields["reason"] or "").strip())
+        and type(fields["until"]) is date
+    )
 
 
-def without_effect(
-    acceptances: Mapping[str, Mapping[str, str]], found: Collection[str], today: str
+def apply_acceptance(record: Record, acceptances: Mapping[str, Acceptance], today: str) -> Record:
+    """Return the record as accepted if its acceptance has not ended; otherwise, unchanged."""
+    acceptance = acceptances.get(record.id)
+    if acceptance is None or acceptance.until < today or not acceptance.is_for(record):
+        return record
+    return record._replace(until=acceptance.until, reason=acceptance.reason)
+
+
+def explain_ineffective_acceptances(
+    acceptances: Mapping[str, Acceptance], records: Iterable[Record], today: str
 ) -> Iterator[str]:
-    """Yield a note about each acceptance that has ended or that matches no finding."""
-    for name, its in acceptances.items():
-        if its["until"] < today:
-            yield f"the acceptance of {name} ended on {its['until']}: {its['reason']}"
-        elif name not in found:
+    """Yield a note about each acceptance that has ended or does not fit any finding."""
+    record_by_id = {record.id: record for record in records}
+    for finding_id, acceptance in acceptances.items():
+        record, subject = record_by_id.get(finding_id), f"the acceptance of {finding_id}"
+        if acceptance.until < today:
+            yield f"{subject} ended on {acceptance.until}: {acceptance.reason}"
+        elif record is None:
+            yield (f"{subject} matches no finding in these accounts and Regions: {acceptance.reason}")
+        elif not acceptance.is_for(record):
             yield (
-                f"the acceptance of {name} matches no finding in these accounts and Regions: "
-                f"{its['reason']}"
+                f"{subject} is for the kind {quote(acceptance.kind)} and the role "
+                f"{quote(acceptance.role)}, but the finding has the kind {quote(record.kind)} and the "
+                f"role {quote(record.role)}"
             )

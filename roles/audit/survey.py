@@ -226,7 +226,7 @@ def _of_data_source(reading: Reading) -> Iterator[Record]:
         return
     for each in (*resources(view), *role(view)):
         found = reading.record("invalid" if each.state is State.PROBLEM else "not compared", each.text)
-        yield found.identified(source.region, source.id, each.text) if found.kind == "invalid" else found
+        yield found.with_id(source.region, source.id, each.text) if found.kind == "invalid" else found
     for each in unread_policies(view):
         # The policy of a resource in another account can be read only with that account's credentials.
         yield reading.record("note" if each.state is State.CANNOT_TELL else "not compared", each.text)
@@ -258,7 +258,7 @@ def _denied(reading: Reading, cause: Cause, decisions: Sequence[Decision], text:
         syncs=(f"{source.label}: its {sync.text}",) if sync else (),
     )
     pairs = sorted(f"{each.request.action} {each.request.resource}" for each in decisions)
-    return found.identified(*(sorted(map(meaning, statements)) or [source.id, *pairs]))
+    return found.with_id(*(sorted(map(meaning, statements)) or [source.id, *pairs]))
 
 
 # Questions about the role.
@@ -304,6 +304,6 @@ def _of_statement(
         lines += [f"{', '.join(each.actions)} {by} {', '.join(each.targets)}", *each.conditions]
     found = about._replace(kind=kind, text=text, details=tuple(lines), policy=statement.policy)
     # If other data sources share the access later, the ID of a `shared` finding changes.
-    return found.identified(
+    return found.with_id(
         meaning(statement), *(sorted(each.id for each in about.sources) if kind == "shared" else ())
     )

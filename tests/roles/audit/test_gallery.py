@@ -129,7 +129,7 @@ def test_every_kind_of_data_source_is_reported(world: World, assert_golden: Call
     fixed = re.sub(r"(:secret:[\w/-]+)-\w{6}\b", r"\1-SUFFIX", text.out)
     fixed = re.sub(r"(?<=:key/)[0-9a-f-]{36}", "KEY", fixed)
     fixed = re.sub(r"\b2\d{3}-\d\d-\d\d( \d\d:\d\d)?", "DATE", fixed)
-    fixed = re.sub(r"^  [a-p]{10} ", "  ID ", fixed, flags=re.MULTILINE)
+    fixed = re.sub(r"^  [a-p]{32} ", "  ID ", fixed, flags=re.MULTILINE)
     assert_golden(
         Path(__file__).with_name("gallery.txt"), re.sub(r"roles \d+\.\S+", "roles VERSION", fixed)
     )
