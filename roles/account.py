@@ -105,6 +105,11 @@ class DataSource(NamedTuple):
         return f"{self.name} {self.id}".strip()
 
     @property
+    def is_deleting(self) -> bool:
+        """Whether AWS was deleting the data source when it was listed."""
+        return self.status == "DELETING"
+
+    @property
     def deleted(self) -> str:
         """The note that the data source was deleted after it was listed."""
         return f"data source {self.label} was deleted after it was listed"

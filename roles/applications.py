@@ -2,15 +2,21 @@
 
 import re
 from collections.abc import Collection, Iterator
+from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 
 from components.formats import APPLICATION, SERVICE
 from guardrails.iam.containment import certain_values
+from guardrails.iam.decisions import Applicable, Policy, decide
+from guardrails.iam.decisions import Kind as PolicyKind
 from guardrails.iam.documents import Kind, read_document
+from guardrails.iam.evaluation import RolePrincipal
 from guardrails.iam.patterns import Patterns
+from guardrails.iam.truth import Truth
 from roles.account import Account, Role, plain_json
 from roles.arns import Arn
+from roles.check.context import Facts, assume_request
 from roles.difference import TRUST_POLICY, role_statements, statements
 from roles.findings import attempt, note
 
@@ -30,6 +36,26 @@ def accepted_applications(role: Role) -> Iterator[str]:
             yield from (value for each in conditions for value in each.values)
             if not conditions:
                 yield "*"
+
+
+def accepts_application(trust_policy: object, role_arn: str, application_arn: str) -> bool:
+    """Return whether a trust policy lets Amazon Q Business assume a role for an application.
+
+    True also if the answer is unknown, such as for a condition on the application's organization. Raises
+    OddAnswerError for a trust policy that cannot be read.
+    """
+    facts = Facts(
+        account=Arn.of(role_arn).account,
+        role=None,
+        principal=RolePrincipal(role_arn, ""),
+        secret_tags={},
+        organization=None,
+        time=datetime.now(UTC),
+        stated={},
+    )
+    policy = Policy(PolicyKind.TRUST, TRUST_POLICY, statements(TRUST_POLICY, trust_policy))
+    request = assume_request(facts, role_arn, application_arn)
+    return decide(request, Applicable([policy])).allowed is not Truth.NO
 
 
 def other_applications(account: Account, role: Role, own: str) -> list[str]:

@@ -23,7 +23,8 @@ from typing import Any, Final, NamedTuple, cast
 from botocore.exceptions import BotoCoreError, ClientError
 
 from components.connector_role import POLICY_NAME
-from roles.account import Account, DataSource, Role
+from components.formats import ACCOUNT_ID, REGION
+from roles.account import Account, DataSource, Role, plain_json
 from roles.arns import Arn
 from roles.credentials import check_account
 from roles.difference import TRUST_POLICY
@@ -31,7 +32,7 @@ from roles.errors import FINE, NOT_APPLIED, PERMISSIONS_PAGE, PROBLEMS, InputErr
 from roles.findings import Finding
 from roles.output import Line, Output, Part
 from roles.policies import Policies
-from roles.project import file_name, launcher
+from roles.project import file_name, launcher, stack_name
 from roles.view import find_role
 
 _NOT_PROPERTIES: Final = ("status", "error", "createdAt", "updatedAt", "ResponseMetadata")
@@ -140,6 +141,8 @@ class RoleChange(NamedTuple):
     after: Document
     differing: Sequence[str] = ()
     """The names of the policies that differ from the saved policies but are not changed."""
+    unknown: str = ""
+    """The policies that could not be compared, and why; empty if all could be compared."""
 
     @property
     def label(self) -> str:
@@ -160,8 +163,9 @@ class RoleChange(NamedTuple):
     @property
     def result(self) -> str:
         """A description of the role after the change."""
-        others = ", ".join(self.differing)
-        return f"put back, except for {others}, which somebody has changed" if others else "restored"
+        if self.differing:
+            return f"put back, except for {', '.join(self.differing)}, which somebody has changed"
+        return f"put back; {self.unknown}" if self.unknown else "restored"
 
     def is_same(self, one: Document, other: Document) -> bool:
         """Return whether all documents are the same."""
@@ -210,6 +214,11 @@ class Plan(NamedTuple):
     """The reason that nothing can be changed; empty if the plan can be applied."""
     next_steps: Sequence[str] = ()
     """The steps that the user must take once the plan has been applied."""
+
+    @property
+    def texts(self) -> list[str]:
+        """The text of each line."""
+        return [line.text if isinstance(line, Line) else str(line) for line in self.lines]
 
     def document(self) -> dict[str, Any]:
         """Return the plan as an object for a JSON file."""
@@ -280,6 +289,16 @@ def role_id(account: Account, arn: str) -> str:
             raise
         return ""
     return found["RoleId"] if found.get("Arn") == arn else ""
+
+
+def trust_policy_of(account: Account, arn: str) -> object:
+    """Return the trust policy, in JSON, of an existing role."""
+    return plain_json(account.get("iam:GetRole", Arn.of(arn).name)["AssumeRolePolicyDocument"])
+
+
+def application_in(properties: Document) -> str:
+    """Return the ARN of a data source's application."""
+    return str(properties["dataSourceArn"]).partition("/index/")[0]
 
 
 def documents_of(role: Role) -> dict[str, Any]:
@@ -359,6 +378,17 @@ def read_saved(path: Path) -> dict[str, Any]:
     return cast("dict[str, Any]", found)
 
 
+def parse_head(document: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Return the stack, account, and Region in the document of a file.
+
+    Raises KeyError, TypeError, or ArgumentTypeError if one of them is missing or invalid.
+    """
+    stack, account_id, region = (document[name] for name in ("stack", "account", "region"))
+    if not (ACCOUNT_ID.parse(account_id) and REGION.parse(region)):
+        raise KeyError("account")
+    return stack_name(stack), account_id, region
+
+
 def read_plan(path: Path, output: Output) -> Plan:
     """Read a plan or a journal; raise InputError if it is invalid or for a different account."""
     found = read_saved(path)
@@ -370,8 +400,9 @@ def read_plan(path: Path, output: Output) -> Plan:
                 for each in found["dataSources"]
             ),
         ]
-        verb, stack, owner, region = (found[name] for name in ("command", "stack", "account", "region"))
-    except (KeyError, TypeError):
+        verb = found["command"]
+        stack, owner, region = parse_head(found)
+    except (KeyError, TypeError, argparse.ArgumentTypeError):
         raise InputError(f"{path} is not a plan from this version of the program") from None
     account = Account(region, output)
     check_account(str(path), [owner], account)
@@ -450,6 +481,8 @@ def carry_out(plan: Plan, options: argparse.Namespace, output: Output) -> int:
         output(f"nothing was changed: to apply this plan, run `{_command(plan, 'apply', options.save)}`")
         code = FINE
     elif plan.changes and _is_confirmed(options, output):
+        if options.json:
+            output("applying this plan:", *plan.texts)
         done = _apply(plan, output)
         code = PROBLEMS if plan.left_out or not all(done) else FINE
     elif plan.changes:
@@ -461,7 +494,7 @@ def carry_out(plan: Plan, options: argparse.Namespace, output: Output) -> int:
             {
                 "stack": plan.stack,
                 "changes": [line for each in plan.changes for line in each.plan],
-                "plan": [line.text if isinstance(line, Line) else line for line in plan.lines],
+                "plan": plan.texts,
                 "leftOut": plan.left_out,
                 "done": done,
             }

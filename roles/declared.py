@@ -130,6 +130,8 @@ class Stack(NamedTuple):
     roles: tuple[Declared, ...]
     left_out: Mapping[str, str]
     """The reasons why other roles are not deployed or cannot be read, by name."""
+    role_arns: frozenset[str] = frozenset()
+    """The ARNs of all ConnectorRoles' roles in the state, even of those that are left out."""
 
 
 def read_stack(name: str, *, show_secrets: bool) -> Stack:
@@ -159,8 +161,20 @@ def read_stack(name: str, *, show_secrets: bool) -> Stack:
             else f"stack {name} is not deployed: first {importing or _up(name)}"
         )
     arns = frozenset(each.role_arn for each in roles)
+    components = {component["urn"] for _, component in _components(resources)}
+    in_state = (
+        _plain(resource.get("outputs", {}).get("arn"))
+        for resource in resources
+        if resource["type"] == _ROLE and resource.get("parent") in components
+    )
     time = f"{deployment['manifest']['time'][:16].replace('T', ' ')} UTC"
-    return Stack(name, time, tuple(each._replace(siblings=arns) for each in roles), left_out)
+    return Stack(
+        name,
+        time,
+        tuple(each._replace(siblings=arns) for each in roles),
+        left_out,
+        frozenset(arn for arn in in_state if isinstance(arn, str)),
+    )
 
 
 def _components(resources: Sequence[_Resource]) -> Iterator[tuple[str, _Resource]]:

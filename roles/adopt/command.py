@@ -9,7 +9,7 @@ need confirmation unless `--yes` is set.
 import argparse
 from argparse import ArgumentTypeError
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -143,20 +143,14 @@ def _adopt(options: argparse.Namespace, output: Output) -> int:
     existing = files.read_settings(options.stack, project, identifier, account.region)
     paths = {} if options.dry_run else files.new_paths(options.stack, has_settings=bool(existing))
     everything = [*account.data_sources()]
-    own = [
-        each for each in everything if each.application_id == identifier and each.status != "DELETING"
-    ]
+    own = [each for each in everything if each.application_id == identifier and not each.is_deleting]
     sources = selection.select(own, options, output)
     users = selection.find_users(account, everything, output)
     planned = dict(entries.plan_all(account, sources, output))
     roles = [each.role for each in planned.values() if isinstance(each, Entry)]
     owners = find_owners(roles, options.stack, project, output)
     present = files.entries_in(existing)
-    declared = [
-        str(each.get(KEYS["role_name"]))
-        for each in (existing, *present.values())
-        if isinstance(each, Mapping)
-    ]
+    declared = files.role_names_in(existing)
     found: list[Entry] = []
     left_out: dict[DataSource, Finding] = {}
     for source, each in planned.items():

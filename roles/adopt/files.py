@@ -5,6 +5,7 @@ import math
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -31,6 +32,8 @@ from roles.project import file_name, read_mapping
 
 _CONFIG: Final = "config"
 _INDEX: Final = KEYS["index_id"]
+_ENCRYPTED: Final = "secure"
+"""The only key of an encrypted value: https://www.pulumi.com/docs/iac/concepts/secrets/"""
 
 
 def config_file(stack: str) -> Path:
@@ -62,12 +65,20 @@ def read_settings(stack: str, project: str, application_id: str, region: str) ->
 
 def entries_in(existing: Mapping[str, Any]) -> dict[str, Any]:
     """Return the entries of `dataSources` in a stack's settings, if they are plaintext."""
-    given = existing.get(DATA_SOURCES) or {}
-    try:
-        found = json.loads(given) if isinstance(given, str) else given
-    except ValueError:
-        found = {}
-    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+    entries = existing.get(DATA_SOURCES)
+    if isinstance(entries, str):
+        with suppress(ValueError):
+            entries = json.loads(entries)
+    if not isinstance(entries, dict) or entries.keys() == {_ENCRYPTED}:
+        return {}
+    return cast("dict[str, Any]", entries)
+
+
+def role_names_in(existing: Mapping[str, Any]) -> list[str]:
+    """Return the role names in a stack's settings and entries."""
+    entries = (existing, *entries_in(existing).values())
+    names = [entry.get(KEYS["role_name"]) for entry in entries if isinstance(entry, Mapping)]
+    return [name for name in names if isinstance(name, str)]
 
 
 def configure(

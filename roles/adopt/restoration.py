@@ -6,13 +6,15 @@ document matches none of them, somebody else has changed it, so by default, the 
 
 import argparse
 import json
-from collections.abc import Iterator, Mapping
-from fnmatch import fnmatchcase
-from typing import Any, Final
+from argparse import ArgumentTypeError
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, Final, NamedTuple
 
 from components.connector_role import POLICY_NAME
 from roles.account import Account, DataSource, Role
-from roles.applications import accepted_applications
+from roles.adopt import files
+from roles.applications import accepts_application
 from roles.arns import Arn
 from roles.aws_commands import aws_command
 from roles.changes import (
@@ -24,19 +26,30 @@ from roles.changes import (
     check_unfinished,
     documents_in,
     documents_of,
+    parse_head,
     read_properties,
     read_saved,
     role_id,
     same_document,
 )
 from roles.credentials import check_account
+from roles.danger import find_danger
 from roles.declared import Stack, read_stack
-from roles.difference import TRUST_POLICY
-from roles.errors import InputError
-from roles.findings import Finding
-from roles.output import Line, Output
+from roles.difference import TRUST_POLICY, role_statements, statements
+from roles.errors import InputError, OddAnswerError
+from roles.findings import Finding, attempt_or
+from roles.output import Line, Output, Part
+from roles.project import project_name
 from roles.view import find_role
 
+_STILL_OWNED: Final = (
+    "the stack still owns the roles of these entries: before the next `pulumi up`, run `pulumi state "
+    "delete`, and then remove the entries (docs/operate.md#one-role-of-several)"
+)
+_UNKNOWN: Final = (
+    "cannot tell whether its attached policies have changed, because {} was not allowed when `adopt` "
+    "wrote the file"
+)
 _PROPERTIES: Final = {
     "permissions_boundary": "permissions boundary",
     "tags": "tags",
@@ -48,48 +61,84 @@ _PROPERTIES: Final = {
 def plan(options: argparse.Namespace, output: Output) -> Plan:
     """Return the plan to restore the roles in the file that the options specify.
 
-    Raises InputError if `adopt` did not write the file, or if the file is for another account.
+    The plan begins with the dangers of the documents that it restores. Raises InputError if `adopt` did
+    not write the file, or if the file is for another account or application.
     """
-    saved = read_saved(options.restore)
     try:
-        stack, application, roles, sources = (
-            saved[name] for name in ("stack", "application", "roles", "dataSources")
-        )
-        by_id = {each["data_source"]["id"]: each for each in sources}
-        wanted = [by_id[each] for each in options.data_source or by_id]
-        arns = {each["role"] for each in wanted}
-        roles = [(Role(**each["role"]), each) for each in roles if each["role"]["arn"] in arns]
-    except (KeyError, TypeError):
+        saved = _parse_saved(read_saved(options.restore), options.data_source)
+    except (KeyError, TypeError, AttributeError, ArgumentTypeError, OddAnswerError):
         raise InputError(
             f"{options.restore} is not a file that `adopt` wrote, or does not contain all IDs in "
             "--data-source: pass adopted-STACK.json and IDs that it contains"
         ) from None
-    account = Account(saved["region"], output)
-    check_account(str(options.restore), [saved["account"]], account)
+    stack, owner, region, application, roles, sources = saved
+    account = Account(region, output)
+    check_account(str(options.restore), [owner], account)
+    settings = files.read_settings(stack, project_name(), Arn.of(application).name, region)
     made = Plan("adopt", stack, account, [], [], check_unfinished(stack, output))
     deployed = _read_stack(stack, output)
-    declared = {each.role_arn: each for each in deployed.roles}
-    after: dict[str, Role | str] = {}
-    for role, each in roles:
-        written = [each["written"]] if each["written"] else []
-        if written and role.arn in declared:
-            written.append(documents_in(declared[role.arn].policies))
-        cuts_off = role.name in options.cut_off
-        found = _plan_role(made, role, written, each["versions"], cuts_off=cuts_off)
-        made.left_out.extend([f"{role.name}: {found}"] if isinstance(found, str) else [])
-        after[role.arn] = found
-    for each in wanted:
-        if each["isMoved"]:
-            _plan_return(made, each, after[each["role"]], application, [*declared])
+    policies_by_arn = {declared.role_arn: declared.policies for declared in deployed.roles}
+    restored: dict[str, Role | str] = {}
+    dangers: list[Part] = []
+    for role, entry in roles:
+        written = [entry["written"]] if entry["written"] else []
+        if written and role.arn in policies_by_arn:
+            written.append(documents_in(policies_by_arn[role.arn]))
+        restoration = _Restoration(
+            role,
+            written,
+            entry["versions"],
+            is_declared=role.arn in deployed.role_arns or role.name in files.role_names_in(settings),
+            is_cut_off=role.name in options.cut_off,
+        )
+        result = _plan_role(made, restoration, application, dangers)
+        made.left_out.extend([f"{role.name}: {result}"] if isinstance(result, str) else [])
+        restored[role.arn] = result
+    for source in sources:
+        if source["isMoved"]:
+            _plan_return(made, source, restored[source["role"]], application, [*policies_by_arn])
     owned = [
-        f"the stack still owns {each['role']} (entry {each['entry']}): before the next `pulumi up`, run "
-        "`pulumi state delete`, and then remove the entry (docs/operate.md#one-role-of-several)"
-        for each in sources
-        if each["role"] in arns
-        and not each["isMoved"]
-        and (each["role"] in declared or each["entry"] in deployed.left_out)
+        f"  {source['entry']}: {source['role']}"
+        for source in sources
+        if not source["isMoved"]
+        and (source["role"] in policies_by_arn or source["entry"] in deployed.left_out)
     ]
-    return made._replace(next_steps=owned)
+    return made._replace(
+        lines=[*dangers, *made.lines], next_steps=[_STILL_OWNED, *owned] if owned else []
+    )
+
+
+class _Saved(NamedTuple):
+    """The contents of a file that `adopt` wrote."""
+
+    stack: str
+    account_id: str
+    region: str
+    application_arn: str
+    roles: Sequence[tuple[Role, Mapping[str, Any]]]
+    """The roles of the selected data sources, and everything about each role in the file."""
+    sources: Sequence[Mapping[str, Any]]
+    """The selected data sources."""
+
+
+def _parse_saved(document: Mapping[str, Any], identifiers: Sequence[str]) -> _Saved:
+    """Return the contents of a file that are about the data sources with these IDs; by default, all.
+
+    Raises KeyError, TypeError, AttributeError, ArgumentTypeError, or OddAnswerError for a file that
+    `adopt` did not write, or that lacks one of the IDs.
+    """
+    stack, account_id, region = parse_head(document)
+    sources_by_id = {source["data_source"]["id"]: source for source in document["dataSources"]}
+    sources = [sources_by_id[identifier] for identifier in identifiers or sources_by_id]
+    arns = {source["role"] for source in sources}
+    roles = [(Role(**entry["role"]), entry) for entry in document["roles"]]
+    for role, _ in roles:
+        role_statements(role)
+    application = Arn.of(document["application"])
+    if (application.account, application.region) != (account_id, region):
+        raise KeyError(application.text)
+    selected = [(role, entry) for role, entry in roles if role.arn in arns]
+    return _Saved(stack, account_id, region, application.text, selected, sources)
 
 
 def _read_stack(stack: str, output: Output) -> Stack:
@@ -105,84 +154,148 @@ def _read_stack(stack: str, output: Output) -> Stack:
         return Stack(stack, "", (), {})
 
 
+class _Restoration(NamedTuple):
+    """A role to restore."""
+
+    saved: Role
+    """The role before the import."""
+    written: Sequence[Document]
+    """The documents of the first and the last update; empty for a role that was not imported."""
+    versions: Mapping[str, str]
+    """The default versions of the attached policies before the import, by ARN."""
+    is_declared: bool
+    """Whether the stack's state or settings contain the role."""
+    is_cut_off: bool
+    """Whether to restore the trust policy even if somebody has changed it."""
+
+
+class _Repair(NamedTuple):
+    """A command that puts a policy back, and the policy's name or ARN and document."""
+
+    command: str
+    policy: str
+    document: object
+
+
 def _plan_role(
-    plan: Plan, saved: Role, written: list[Document], versions: Mapping[str, str], *, cuts_off: bool
+    plan: Plan, restoration: _Restoration, application: str, dangers: list[Part]
 ) -> Role | str:
     """Plan to restore a role's documents if only the stack's updates have changed them.
 
-    `written` has the documents of the first and the last update; it is empty for a role that was not
-    imported. Return the role after the restoration, or the reason that no data source can get it back.
+    Return the role after the restoration, or the reason that no data source can get it back. Add the
+    dangers of the documents to restore to `dangers`.
     """
-    now = find_role(plan.account, saved.arn)
-    if not isinstance(now, Role) or now.id != saved.id:
-        return now.text if isinstance(now, Finding) else GONE
-    if now.denied:
-        return f"{now.denied} is not allowed, so the role's policies are unknown"
-    if commands := [*_repairs(plan.account, saved, versions, now)]:
-        title = f"{saved.name}: before the restoration, put back the policies that the role had:"
-        plan.lines.extend((title, "", *commands, ""))
-        return "nothing changes, because policies that it had are missing or changed"
-    differing = [*_differing(saved, now)]
-    every = [
+    saved, written = restoration.saved, restoration.written
+    role = find_role(plan.account, saved.arn)
+    if not isinstance(role, Role) or role.id != saved.id:
+        return role.text if isinstance(role, Finding) else GONE
+    if reason := _find_obstacle(plan, restoration, role, application, dangers):
+        return reason
+    differing = [*_find_changed_policies(saved, role)]
+    changed = [
         *differing,
-        *(text for name, text in _PROPERTIES.items() if getattr(saved, name) != getattr(now, name)),
+        *(text for name, text in _PROPERTIES.items() if getattr(saved, name) != getattr(role, name)),
     ]
-    if every:
-        lines = plan.left_out if written and differing else plan.lines
-        lines.append(f"{saved.name}: keeps later changes to {', '.join(every)}")
+    unknown = _UNKNOWN.format(saved.denied) if saved.denied else ""
+    lines = plan.left_out if written and (differing or unknown) else plan.lines
+    lines.extend([f"{saved.name}: keeps later changes to {', '.join(changed)}"] if changed else [])
+    lines.extend([f"{saved.name}: {unknown}"] if unknown else [])
     if not written:
-        return now
-    before, after = documents_of(now), documents_of(saved)
+        return role
+    before, after = documents_of(role), documents_of(saved)
     foreign = [
         name
         for name in {**before, **after}
-        if not any(same_document(before.get(name), its.get(name)) for its in (after, *written))
+        if not any(same_document(before.get(name), side.get(name)) for side in (after, *written))
     ]
     is_trust = foreign == [TRUST_POLICY]
-    if foreign and not (cuts_off and is_trust):
+    if foreign and not (restoration.is_cut_off and is_trust):
         remedy = f"; to restore it anyway, pass --cut-off {saved.name}" if is_trust else ""
         return f"somebody has since changed its {' and '.join(foreign)}{remedy}"
-    change = RoleChange(saved.arn, saved.id, before, after, tuple(differing))
+    change = RoleChange(saved.arn, saved.id, before, after, tuple(differing), unknown)
     if change.is_same(before, after):
         plan.lines.append(f"{saved.name}: already has its earlier documents")
     else:
+        for name, document in after.items():
+            if not same_document(before.get(name), document):
+                dangers.extend(_find_dangers(saved, name, document))
         plan.changes.append(change)
         plan.lines.extend(change.plan)
-    return now._replace(trust_policy=after[TRUST_POLICY])
+    return role._replace(trust_policy=after[TRUST_POLICY])
 
 
-def _repairs(account: Account, saved: Role, versions: Mapping[str, str], now: Role) -> Iterator[str]:
+def _find_obstacle(
+    plan: Plan, restoration: _Restoration, role: Role, application: str, dangers: list[Part]
+) -> str:
+    """Return the reason that nothing of a role is restored; empty if there is none.
+
+    If policies are missing or changed, add the commands that put them back to the plan, and their
+    dangers to `dangers`.
+    """
+    saved, written = restoration.saved, restoration.written
+    is_restored = same_document(documents_of(role), documents_of(saved))
+    if written and not restoration.is_declared and not is_restored:
+        return (
+            f"nothing changes, because neither the state of stack {plan.stack} nor "
+            f"{files.config_file(plan.stack)} contains this role"
+        )
+    if written and not accepts_application(saved.trust_policy, saved.arn, application):
+        return f"nothing changes, because its trust policy in the file does not accept {application}"
+    if role.denied:
+        return f"{role.denied} is not allowed, so the role's policies are unknown"
+    repairs = [*_find_repairs(plan.account, restoration, role)]
+    for repair in repairs:
+        dangers.extend(_find_dangers(saved, repair.policy, repair.document))
+    if repairs:
+        title = f"{saved.name}: before the restoration, put back the policies that the role had:"
+        plan.lines.extend((title, "", *(repair.command for repair in repairs), ""))
+        return "nothing changes, because policies that it had are missing or changed"
+    return ""
+
+
+def _find_dangers(role: Role, policy: str, document: object) -> Iterator[str]:
+    """Yield the dangers of a document that is to be put back."""
+    label = policy if policy == TRUST_POLICY else f"policy {policy}"
+    for statement in statements(policy, document) if document else ():
+        danger = find_danger(statement, Arn.of(role.arn), role.attached or ())
+        if danger and statement.allows:
+            yield f"dangerous: {role.name}: the {label} to put back: {danger}"
+
+
+def _find_repairs(account: Account, restoration: _Restoration, role: Role) -> Iterator[_Repair]:
     """Yield the commands that restore missing policies and earlier versions of attached policies."""
-    role = {"role_name": saved.name}
+    saved, versions, options = restoration.saved, restoration.versions, {"role_name": role.name}
     for name, document in saved.inline_policies.items():
-        if name not in now.inline_policies:
-            yield aws_command(
-                "iam put-role-policy",
-                **role,
-                policy_name=name,
-                policy_document=json.dumps(document),
+        if name not in role.inline_policies:
+            text = json.dumps(document)
+            command = aws_command(
+                "iam put-role-policy", **options, policy_name=name, policy_document=text
             )
+            yield _Repair(command, name, document)
     for arn in saved.attached or ():
-        if now.attached is not None and arn not in now.attached:
-            yield aws_command("iam attach-role-policy", **role, policy_arn=arn)
+        if role.attached is not None and arn not in role.attached:
+            command = aws_command("iam attach-role-policy", **options, policy_arn=arn)
+            # The document in AWS counts, whatever the file contains.
+            yield _Repair(command, arn, attempt_or(None, partial(account.managed_policy, arn)))
         elif (
-            arn in now.attached_policies
+            arn in role.attached_policies
             and Arn.of(arn).account != "aws"  # AWS updates AWS managed policies
             and arn in versions
             and account.get("iam:GetPolicy", arn)["DefaultVersionId"] != versions[arn]
         ):
-            yield aws_command("iam set-default-policy-version", policy_arn=arn, version_id=versions[arn])
+            version = versions[arn]
+            command = aws_command("iam set-default-policy-version", policy_arn=arn, version_id=version)
+            read = partial(account.policy, "iam:GetPolicyVersion", arn, version)
+            yield _Repair(command, arn, attempt_or(None, read))
 
 
-def _differing(saved: Role, now: Role) -> Iterator[str]:
+def _find_changed_policies(saved: Role, role: Role) -> Iterator[str]:
     """Yield the names or ARNs of policies, except the role policy, that somebody changed or added."""
-    for name, document in now.inline_policies.items():
+    for name, document in role.inline_policies.items():
         if name != POLICY_NAME and not same_document(document, saved.inline_policies.get(name)):
             yield name
-    if saved.denied:
-        yield f"the attached policies ({saved.denied} was not allowed when `adopt` saved the role)"
-    else:
-        yield from (arn for arn in now.attached or () if arn not in (saved.attached or ()))
+    if saved.attached is not None:
+        yield from (arn for arn in role.attached or () if arn not in saved.attached)
 
 
 def _plan_return(
@@ -203,9 +316,7 @@ def _plan_return(
         )
     elif isinstance(role, str):
         plan.left_out.append(f"{source.label}: does not get {earlier} back: {role}")
-    elif not any(
-        pattern == "*" or fnmatchcase(application, pattern) for pattern in accepted_applications(role)
-    ):
+    elif not accepts_application(role.trust_policy, role.arn, application):
         plan.left_out.append(f"{source.label}: {earlier} does not accept {application}")
     else:
         change = DataSourceChange(source, before, earlier, current_id)

@@ -15,15 +15,18 @@ from guardrails.iam.truth import Truth
 from roles import changes
 from roles.account import Account, Role
 from roles.adopt.report import access_lines
+from roles.applications import accepts_application
 from roles.arns import Arn
 from roles.changes import (
     GONE,
     Change,
     DataSourceChange,
     Plan,
+    application_in,
     read_plan,
     read_properties,
     role_id,
+    trust_policy_of,
 )
 from roles.check.questions import denied, unread_policies
 from roles.credentials import open_accounts
@@ -233,6 +236,8 @@ def _plan_undo(path: Path, output: Output) -> Plan:
         elif not each.earlier_id or role_id(account, earlier) != each.earlier_id:
             gone = f"{earlier} {GONE}" if earlier else "it had no role"
             plan.left_out.append(f"{each.label}: {gone}")
+        elif not accepts_application(trust_policy_of(account, earlier), earlier, application_in(now)):
+            plan.left_out.append(f"{each.label}: {earlier} does not accept {application_in(now)}")
         else:
             change = DataSourceChange(each.data_source, now, earlier, role_id(account, each.role))
             plan.changes.append(change)
@@ -250,7 +255,12 @@ def _list(
     output: Output,
 ) -> int:
     """List the data sources and the entries that fit, with a command to assign unambiguous pairs."""
-    sources = {each.data_source.id: each for entry in entries for each in entry.sources}
+    sources = {
+        source.data_source.id: source
+        for entry in entries
+        for source in entry.sources
+        if not source.data_source.is_deleting
+    }
     owned = {entry.declared.role_arn: entry.declared.name for entry in entries}
     fitting = {name: [each for each in entries if _fits(each, its)] for name, its in sources.items()}
     wanted = Counter(its[0].declared.name for its in fitting.values() if len(its) == 1)

@@ -16,12 +16,12 @@ import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.httpsession import URLLib3Session
 
-from pages.examples import OTHER_ACCOUNT
+from pages.examples import APPLICATION_ARN, APPLICATION_ID, OTHER_ACCOUNT
 from roles import changes
 from roles.actions import CHANGES, action
 from sandbox.environment import PROJECT
 from tests.helpers.qbusiness_server import DATA_SOURCE_ID
-from tests.helpers.world import ROLE_ARN, SECRET_ARN, USER_ARN, VPC, Output, World
+from tests.helpers.world import ROLE_ARN, SECRET_ARN, TRUST, USER_ARN, VPC, Output, World
 from tests.roles.assign.help import (
     OLD_ROLE,
     PAIR,
@@ -150,6 +150,15 @@ def test_file_that_is_not_a_plan_or_journal_is_rejected(world: World, text: str)
         line = world.run("assign", option, "plan.json").rejection
         assert line.startswith("assign: plan.json is not a ")
     assert "missing.json: No such file" in world.run("assign", "--undo", "missing.json").err
+
+
+@pytest.mark.parametrize(("name", "text"), [("stack", "-x"), ("account", ""), ("region", "")])
+def test_file_with_an_invalid_value_is_rejected(world: World, name: str, text: str):
+    assigned(world)
+    path = world.path(journal(world))
+    path.write_text(json.dumps({**json.loads(path.read_text()), name: text}))
+    assert undo(world).rejection.startswith(f"assign: {path.name} is not a ")
+    assert world.server.calls == []
 
 
 def test_plan_is_rejected_with_credentials_for_another_account(world: World):
@@ -473,6 +482,15 @@ def test_undo_needs_the_earlier_role(world: World, then: str, because: str):
     said = undo(world, "--yes")
     assert (said.code, updates(world)) == (1, 0)
     assert f"  {LABEL}: {because}\n" in said.out
+
+
+def test_undo_needs_an_earlier_role_that_accepts_the_application(world: World):
+    assigned(world)
+    trust = TRUST.replace(APPLICATION_ID, APPLICATION_ID.replace("1", "9"))
+    world.iam.update_assume_role_policy(RoleName="old", PolicyDocument=trust)
+    said = undo(world, "--yes")
+    assert (said.code, updates(world)) == (1, 0)
+    assert f"  {LABEL}: {OLD_ROLE} does not accept {APPLICATION_ARN}\n" in said.out
 
 
 # Writes.

@@ -147,6 +147,13 @@ def pasted(world: World) -> dict[str, Any]:
     return config[f"{PROJECT_NAME}:dataSources"]
 
 
+def test_encrypted_data_sources_are_not_entries(world: World):
+    world.make()
+    existing(world, indexId=INDEX_ID, dataSources={"secure": "v1:" + "x" * 110_000})
+    assert world.adopt().code == 0
+    assert [*pasted(world)] == ["pages"]
+
+
 def test_existing_settings_are_never_edited(world: World):
     world.make()
     text = existing(world, applicationId=APPLICATION_ID, indexId=INDEX_ID, dataSources={"pages": {}})

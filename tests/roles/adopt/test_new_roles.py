@@ -117,3 +117,16 @@ def test_possible_earlier_key_causes_a_warning(world: World):
     said = world.adopt("--dry-run")
     assert (said.code, said.out.count("may be encrypted with an earlier key: ")) == (0, 5)
     assert "\npages: warning: " in said.out
+
+
+def test_principals_of_a_taken_role_may_lose_access(world: World):
+    document = json.loads(TRUST)
+    person = {"AWS": f"arn:aws:iam::{ACCOUNT}:user/somebody"}
+    document["Statement"].append({"Effect": "Allow", "Principal": person, "Action": "sts:AssumeRole"})
+    world.make(trust=json.dumps(document))
+    said = world.adopt("--take", DATA_SOURCE_ID, "--json")
+    (verdict,) = said.json["entries"]["pages"]["lost"]
+    assert (verdict["policy"], verdict["access"][0]["targets"]) == (
+        "trust policy",
+        [f"AWS:arn:aws:iam::{ACCOUNT}:user/somebody"],
+    )

@@ -285,6 +285,14 @@ def test_data_source_with_role_of_wrong_entry_fits_the_right_entry(world: World)
     assert f"qbusiness-roles assign --stack dev wiki={identifier}\n" in world.assign().out
 
 
+def test_list_leaves_out_data_source_that_is_being_deleted(world: World):
+    deploy_two(world)
+    identifier = add_wiki(world)
+    world.server.data_source(identifier)["status"] = "DELETING"
+    said = world.assign()
+    assert (said.code, identifier in said.out) == (0, False)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("directory", [PROJECT, PROJECT / "template"], ids=["clone", "template"])
 def test_git_ignores_written_files(directory: Path):
