@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import pulumi
 
-from .connectors import DEFAULT, Need, find_connector
+from .connectors import DEFAULT, LEGACY_SUPPORT_END, Need, find_connector
 from .formats import ACCOUNT_ID, ENTRY_NAME
 from .problems import HIDDEN, Place, Problems, SettingsError, Source, camel_case, escape, stack_name
 from .rules import check_role
@@ -108,7 +108,11 @@ def read_roles(
         raise SettingsError(problems.found)
     if default := [role.name for role in roles if not role.values["connector"].is_set]:
         names = escape(", ".join(default))
-        problems.notes.append(f"{names}: connector is not set; the default is {DEFAULT}")
+        problems.notes.append(
+            f"{names}: connector is not set; the default is {DEFAULT}. AWS supported it until "
+            f"{LEGACY_SUPPORT_END}, only for existing customers: docs/after-q-business.md lists the "
+            "successors"
+        )
     return roles, problems
 
 

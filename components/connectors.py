@@ -18,11 +18,16 @@ class Need(StrEnum):
 
 
 class Status(StrEnum):
-    """AWS's support for a connector; AWS has ended support for legacy connectors."""
+    """AWS's support for a connector; AWS supported legacy connectors until LEGACY_SUPPORT_END."""
 
     SUPPORTED = "supported"
     PREVIEW = "preview"
     LEGACY = "legacy"
+
+
+# AWS supported legacy connectors until this day, only for existing customers:
+# https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/connectors-list.html
+LEGACY_SUPPORT_END: Final = "May 31, 2026"
 
 
 class Connector(NamedTuple):

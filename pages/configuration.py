@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from components.configuration import ALLOWED_ACCOUNTS, DATA_SOURCES, KEYS, PROTECT, config_key
-from components.connectors import CONNECTORS, Connector, Need
+from components.connectors import CONNECTORS, LEGACY_SUPPORT_END, Connector, Need
 from components.problems import SettingsError, Source, camel_case
 from components.rules import render
 from components.settings import SETTINGS, Vpc
@@ -76,7 +76,7 @@ def _type(key: str, declared: Mapping[str, Any]) -> str:
 
 
 def _places() -> str:
-    """Return the table of the settings by place, and the sentence that lists the role's properties."""
+    """Return the table of the settings by place."""
 
     def keys(settings: Iterable[str]) -> Iterator[str]:
         for name in settings:
@@ -88,9 +88,7 @@ def _places() -> str:
         own = [*keys(name for name, setting in SETTINGS.items() if setting.scope == scope)]
         own += [f"`{PROTECT}`"] if scope == "default" else []
         rows.append((place, ", ".join(own)))
-    *properties, last = keys(name for name, setting in SETTINGS.items() if setting.of_role)
-    of_role = f"{', '.join(properties)}, and {last} are properties of the role itself."
-    return f"{table(('Place', 'Settings'), rows)}\n{of_role}\n"
+    return table(("Place", "Settings"), rows)
 
 
 def _connectors() -> str:
@@ -280,9 +278,10 @@ No setting needs to be secret, because names, IDs, and ARNs contain no credentia
 show `[secret]` instead of a change, and [`check`](check.md#secret-settings) skips the role unless you pass
 `--show-secrets`. The state still contains some plaintext copies, such as the ARN of a role with a secret `roleName`.
 """
-_CONNECTORS: Final = """\
+_CONNECTORS: Final = f"""\
 ## Connectors
 
 The titles link to AWS's IAM role pages, whose URLs contain the connectors' names. AWS supported *legacy* connectors
-until May 31, 2026; the program still creates their roles. `type` is the data source configuration's `type`.
+until {LEGACY_SUPPORT_END}, only for existing customers; the program still creates their roles. `type` is the data source
+configuration's `type`.
 """

@@ -227,7 +227,10 @@ def test_resource_options_reach_every_resource():
 
 
 def test_missing_connector_causes_note():
-    note = "aem: connector is not set; the default is aem-cloud"
+    note = (
+        "aem: connector is not set; the default is aem-cloud. AWS supported it until May 31, 2026, only "
+        "for existing customers: docs/after-q-business.md lists the successors"
+    )
     assert deploy(MINIMAL).infos == deploy({**MINIMAL, "connector": ""}).infos == [note]
     assert deploy({**MINIMAL, "connector": "aem-cloud"}).infos == []
 
