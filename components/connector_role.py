@@ -174,7 +174,9 @@ class ConnectorRole(pulumi.ComponentResource):
         role = aws.iam.Role(
             f"{name}{ROLE_NAME_SUFFIX}",
             assume_role_policy=complete.apply(
-                lambda found: _document(found, TRUST_POLICY_SETTINGS, policies.trust_policy)
+                lambda role_settings: _render_known_policy(
+                    role_settings, TRUST_POLICY_SETTINGS, policies.trust_policy
+                )
             ),
             name=_as_role_input(values["role_name"]),
             path=_as_role_input(values["role_path"]),
@@ -193,18 +195,22 @@ class ConnectorRole(pulumi.ComponentResource):
             ),
         )
 
-        def role_policy(found: Role, role_name: Any = "") -> Any:
-            render = partial(policies.role_policy, role_name=role_name)
-            return _document(found, found.policy_settings, render, known=not is_unknown(role_name))
+        def render_role_policy(role_settings: Role, role_name: Any = "") -> Any:
+            return _render_known_policy(
+                role_settings,
+                role_settings.policy_settings,
+                partial(policies.role_policy, role_name=role_name),
+                role_name_is_known=not is_unknown(role_name),
+            )
 
         if not settings.connector.bucket_is_source:
-            document = complete.apply(role_policy)
+            document = complete.apply(render_role_policy)
         else:
             # The policy contains the role's ARN. In the preview of a new role, the name is known but
             # `role.arn` is not. Without `run_with_unknowns`, a secret policy would lose its secrecy.
             document = complete.apply(
-                lambda found: role.name.apply(
-                    lambda role_name: role_policy(found, role_name), run_with_unknowns=True
+                lambda role_settings: role.name.apply(
+                    partial(render_role_policy, role_settings), run_with_unknowns=True
                 )
             )
         policy = aws.iam.RolePolicy(
@@ -258,7 +264,7 @@ class ConnectorRole(pulumi.ComponentResource):
         # `apply` receives only the values, but messages must hide secret values.
         are_secret = {name: pulumi.Output.from_input(it).is_secret() for name, it in outputs.items()}
         # If one setting is secret, `Output.all` makes both policies secret. Remove the mark here;
-        # `_document` marks only the policies that depend on a secret setting.
+        # `_render_known_policy` marks only the policies that depend on a secret setting.
         known = pulumi.Output.unsecret(pulumi.Output.all(location, outputs, are_secret))
         return known.apply(lambda found: complete(*found), run_with_unknowns=True)
 
@@ -298,21 +304,20 @@ def _fail(error: Exception) -> NoReturn:
     ) from None
 
 
-def _document(
-    role: Role, settings: Collection[str], render: Callable[[Role], str], *, known: bool = True
+def _render_known_policy(
+    role: Role,
+    settings: Collection[str],
+    render: Callable[[Role], str],
+    *,
+    role_name_is_known: bool = True,
 ) -> Any:
     """Return a policy, which is unknown or secret if one of its settings is.
 
-    The policy is also unknown while the credentials' account is unknown, because that account has not
-    yet been compared with the application's account.
+    In a preview, the application's ARN can complete the location while the provider's configuration is
+    unknown. The update then compares the provider's account with the ARN before it renders a policy.
     """
-    known = (
-        known
-        and bool(role.caller.account)
-        and all(role.location)
-        and role.unknown.keys().isdisjoint(settings)
-    )
-    policy = render(role) if known else pulumi.UNKNOWN
+    is_known = role_name_is_known and all(role.location) and role.unknown.keys().isdisjoint(settings)
+    policy = render(role) if is_known else pulumi.UNKNOWN
     return pulumi.Output.secret(policy) if role.are_secret(settings) else policy
 
 

@@ -201,9 +201,17 @@ def test_output_for_unsupported_setting_must_resolve_to_blank(args: Mapping[str,
     assert not [kind for kind in types(rejected) if kind.startswith("aws:iam")]
 
 
-@pytest.mark.parametrize("application", [APPLICATION_ID, APPLICATION_ARN])
-def test_unconfigured_provider_makes_documents_unknown(application: str):
-    args = {**MINIMAL, "application_id": application, "role_name": "aem"}
+def test_application_arn_makes_documents_known_before_provider_is_configured():
+    deployment = deploy(FULL, preview=True, account=None)
+    assert deployment.error is None
+    assert deployment.documents == FULL_DOCUMENTS
+
+
+@pytest.mark.parametrize("location", [{}, {"region": REGION, "account_id": ACCOUNT}])
+def test_unconfigured_provider_makes_documents_unknown_without_application_arn(
+    location: dict[str, str],
+):
+    args = {**MINIMAL, **location, "application_id": APPLICATION_ID, "role_name": "aem"}
     deployment = deploy(args, preview=True, account=None)
     assert deployment.error is None
     (warning,) = deployment.warnings  # each warning is reported once

@@ -57,6 +57,11 @@ ConnectorRole("late-bucket", {{
     "secret_id": account.apply(lambda _: ""),
 }})
 ConnectorRole("late-provider", AEM, pulumi.ResourceOptions(providers=[late]))
+ConnectorRole(
+    "late-provider-arn",
+    {{**AEM, "application_id": "{APPLICATION_ARN}"}},
+    pulumi.ResourceOptions(providers=[late]),
+)
 """
 
 
@@ -99,6 +104,7 @@ def test_unknown_values_are_resolved_and_secrets_are_encrypted(new_stack: NewSta
         "sibling": (trust, aem),
         "late-bucket": (trust, UNKNOWN),
         "late-provider": (UNKNOWN, UNKNOWN),
+        "late-provider-arn": (trust, aem),
     }
     for name, documents in expected.items():
         role, policy = (inputs[f"{name}-qbusiness-{kind}"] for kind in ("role", "policy"))
@@ -131,6 +137,6 @@ def test_unknown_values_are_resolved_and_secrets_are_encrypted(new_stack: NewSta
         "path": of_role(files, f"confidential/{names['path']}"),
         "secret": aem.replace(SECRET_ID, SECRETS["secret:secretId"]),
         "late-bucket": of_role(files, names["late-bucket"]),
-        **dict.fromkeys(("tags", "first", "sibling", "late-provider"), aem),
+        **dict.fromkeys(("tags", "first", "sibling", "late-provider", "late-provider-arn"), aem),
     }
     assert aws.role(names["sibling"])["description"] == names["first"]
