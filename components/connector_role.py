@@ -38,7 +38,10 @@ class VpcConfiguration(TypedDict):
 
 
 class ConnectorRoleArgs(TypedDict):
-    """The settings of a ConnectorRole; "" means not set."""
+    """The settings of a ConnectorRole.
+
+    A plain "" means not set. An Output that resolves to "" or None is rejected as a broken reference.
+    """
 
     application_id: pulumi.Input[str]
     """Amazon Q Business application: ID (36 characters) or ARN."""

@@ -258,15 +258,18 @@ def resolve_role(
 
     Raises SettingsError for problems with these values.
     """
-    known = {
-        name: Value(role.values[name].place._replace(is_secret=are_secret[name]), as_input(value))
+    resolved_values = {
+        name: Value(
+            role.values[name].place._replace(is_secret=are_secret[name]), as_input(value), State.RESOLVED
+        )
         for name, value in values.items()
     }
     problems = Problems()
-    found = check_role(replace(role, values={**role.values, **known}, caller=caller), problems)
+    unchecked_role = replace(role, values={**role.values, **resolved_values}, caller=caller)
+    checked_role = check_role(unchecked_role, problems)
     if problems.found:
         raise SettingsError(problems.found, role.name)
-    return found
+    return checked_role
 
 
 def render(

@@ -189,6 +189,7 @@ class State(Enum):
     """The state of a setting's value."""
 
     GIVEN = "not read yet"
+    RESOLVED = "the content of an Output, not read yet"
     UNSET = "not set"
     UNSUPPORTED = "not supported by the connector"
     INVALID = "invalid"
@@ -200,7 +201,7 @@ class Value(NamedTuple):
     """The value of a setting, and the place where it is set."""
 
     place: Place
-    given: Any  # None and "" mean not set
+    given: Any  # None and "" mean not set, unless they are the content of an Output
     state: State = State.GIVEN
     parsed: Any = None  # the valid and known parts of the value, as the setting's kind reads them
 
@@ -210,24 +211,34 @@ class Value(NamedTuple):
         return self.state is not State.UNSET
 
     def read(self, problems: Problems, *, is_supported: bool = True) -> "Value":
-        """Return the value as its kind reads it, unless it was already read or is not supported."""
-        place, given, state, parsed = self
-        if state is not State.GIVEN:
+        """Return the value as its kind reads it, unless it was already read or is not supported.
+
+        An Output that resolved to None or "" is rejected, because it is a broken reference. If it meant
+        not set, the role could silently lose a statement.
+        """
+        place, content, state, parsed = self
+        if state not in (State.GIVEN, State.RESOLVED):
             return self
-        if is_unknown(given):
-            state = State.UNKNOWN
-        elif given is None or given == "":
+        kind = SETTINGS[place.setting].kind
+        is_blank = not is_unknown(content) and (content is None or content == "")
+        if is_blank and state is State.RESOLVED:
+            reason = f'is an Output that resolved to {quote(content)}; only a plain "" means not set'
+            problems.add(place, reason, kind.expected)
+            state = State.INVALID
+        elif is_blank:
             state = State.UNSET
         elif not is_supported:
             state = State.UNSUPPORTED
+        elif is_unknown(content):
+            state = State.UNKNOWN
         else:
-            before = len(problems.found)
-            parsed = SETTINGS[place.setting].kind.read(given, place, problems)
-            if len(problems.found) > before:
+            problem_count = len(problems.found)
+            parsed = kind.read(content, place, problems)
+            if len(problems.found) > problem_count:
                 state = State.INVALID
             else:
-                state = State.UNKNOWN if has_unknown(given) else State.VALID
-        return Value(place, given, state, parsed)
+                state = State.UNKNOWN if has_unknown(content) else State.VALID
+        return Value(place, content, state, parsed)
 
 
 @dataclass(frozen=True)

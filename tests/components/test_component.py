@@ -138,12 +138,6 @@ def test_provider_supplies_missing_location(args: dict[str, str]):
     assert deployment.documents == FULL_DOCUMENTS
 
 
-def test_blank_region_output_falls_back_to_provider():
-    args = {**FULL, "application_id": APPLICATION_ID}
-    deployment = Deployment(lambda: component({**args, "region": output_of("")}))
-    assert deployment.documents == FULL_DOCUMENTS
-
-
 def test_both_policies_use_partition_of_provider():
     args = {**S3, "application_id": APPLICATION_ID, "region": REGION}
     deployment = deploy(args, partition="aws-us-gov")
@@ -168,7 +162,7 @@ def all_later() -> dict[str, Any]:
     return {name: output_of(value, name) for name, value in plain.items()} | {
         "vpc_configuration": vpc,
         "role_name": output_of("qbusiness-aem", "role"),
-        "role_path": output_of("", "path"),
+        "role_path": output_of("/connectors/", "path"),
         "tags": {"Team": output_of("search", "team")},
     }
 
@@ -178,7 +172,7 @@ def test_top_level_and_nested_values_can_be_outputs():
     assert deployment.error is None
     assert deployment.documents == FULL_DOCUMENTS
     assert deployment.role["name"] == "qbusiness-aem"
-    assert "path" not in deployment.role
+    assert deployment.role["path"] == "/connectors/"
     assert deployment.role["tags"] == {"Team": "search"}
 
 
@@ -187,18 +181,15 @@ def test_top_level_and_nested_values_can_be_outputs():
     [(S3, "secret_id"), (S3, "vpc_configuration"), (MINIMAL, "bucket_name")],
     ids=["secret", "VPC", "bucket"],
 )
-def test_output_for_unsupported_setting_must_resolve_to_blank(args: Mapping[str, Any], name: str):
-    def deploy_later(value: object, *, preview: bool) -> Deployment:
-        return Deployment(lambda: component({**args, name: output_of(value)}), preview=preview)
-
-    for preview in (False, True):
-        assert deploy_later("", preview=preview).error is None
-    given = VPC if name == "vpc_configuration" else "qbusiness-documents"
-    assert deploy_later(given, preview=True).error is None
-    rejected = deploy_later(given, preview=False)
-    assert isinstance(rejected.error, SettingsError)
-    assert [problem.place.name for problem in rejected.error.problems] == [name]
-    assert not [kind for kind in types(rejected) if kind.startswith("aws:iam")]
+def test_output_for_unsupported_setting_is_rejected_before_it_is_known(
+    args: Mapping[str, Any], name: str
+):
+    deployment = Deployment(lambda: component({**args, name: output_of("")}), preview=True)
+    assert isinstance(deployment.error, SettingsError)
+    (problem,) = deployment.error.problems
+    assert problem.place.name == name
+    assert problem.given.startswith("is not supported by the ")
+    assert types(deployment) == ["test:index:Upstream"]
 
 
 def test_application_arn_makes_documents_known_before_provider_is_configured():
@@ -376,7 +367,7 @@ def test_invalid_plain_value_among_outputs_is_rejected(preview: bool):
         (FULL, "vpc_configuration", {**VPC, "subnet_ids": []}, "vpc_configuration.subnet_ids"),
         (MINIMAL, "secret_id", "", "secret_id"),
         ({**S3, "bucket_account_id": OTHER_ACCOUNT}, "bucket_name", "", "bucket_name"),
-        ({**FULL, "connector": "webcrawler"}, "secret_id", "", "kms_key_id"),
+        ({**FULL, "connector": "webcrawler"}, "secret_id", "", "secret_id"),
     ],
 )
 def test_invalid_or_blank_output_prevents_role_creation(
@@ -386,6 +377,25 @@ def test_invalid_or_blank_output_prevents_role_creation(
     assert isinstance(deployment.error, SettingsError)
     assert [problem.place.name for problem in deployment.error.problems] == [rejected]
     assert not [kind for kind in types(deployment) if kind.startswith("aws:iam")]
+
+
+@pytest.mark.parametrize(("content", "shown"), [("", '""'), (None, "null")])
+@pytest.mark.parametrize("make", [pulumi.Output.from_input, pulumi.Output.secret])
+def test_output_must_not_resolve_to_blank(
+    make: Callable[[object], pulumi.Output[Any]], content: object, shown: str
+):
+    for name in SAMPLES.keys() - {*STRUCTURAL}:
+        deployment = deploy({**FULL, **SAMPLES[name].others, name: make(content)})
+        assert isinstance(deployment.error, SettingsError), name
+        (problem,) = deployment.error.problems
+        assert problem.place.name == name
+        assert problem.given == f'is an Output that resolved to {shown}; only a plain "" means not set'
+        assert types(deployment) == ["qbusiness-connector:index:ConnectorRole"]
+    deployment = deploy({**FULL, "vpc_configuration": {**VPC, "subnet_ids": make(content)}})
+    assert isinstance(deployment.error, SettingsError)
+    (problem,) = deployment.error.problems
+    assert problem.place.name == "vpc_configuration.subnet_ids"
+    assert problem.given == "is not set or is empty"
 
 
 @pytest.mark.parametrize(
@@ -481,7 +491,12 @@ def test_outputs_in_any_container_reach_policy(
     [
         {**MINIMAL, "index_id": pulumi.UNKNOWN},
         {**S3, "bucket_name": pulumi.UNKNOWN},
-        {**MINIMAL, "bucket_name": pulumi.UNKNOWN, "bucket_account_id": OTHER_ACCOUNT},
+        {
+            **MINIMAL,
+            "connector": "webcrawler",
+            "bucket_name": pulumi.UNKNOWN,
+            "bucket_account_id": OTHER_ACCOUNT,
+        },
         {**MINIMAL, "connector": "gmail", "vpc_configuration": pulumi.UNKNOWN},
     ],
 )

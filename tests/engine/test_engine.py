@@ -54,7 +54,7 @@ ConnectorRole("late-bucket", {{
     "connector": "s3-v2",
     "kms_key_id": "{KEY_ID}",
     "bucket_name": account.apply(lambda _: "{BUCKET_NAME}"),
-    "secret_id": account.apply(lambda _: ""),
+    "secret_id": "",
 }})
 ConnectorRole("late-provider", AEM, pulumi.ResourceOptions(providers=[late]))
 ConnectorRole(

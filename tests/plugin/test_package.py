@@ -146,7 +146,10 @@ def test_roles_of_yaml_program_are_deployed_if_inputs_are_valid(
 
     exclusive = {**REQUIRED_INPUTS, "exclusivePolicies": True}
     of_minimal = {"indexId": "${minimal.roleName}", "secretId": {"fn::secret": "Hunter2"}}
-    late = {**REQUIRED_INPUTS, **of_minimal}
+    # The text before the first separator is empty.
+    name_parts = {"fn::split": ["${minimal.roleName}", "${minimal.roleName}"]}
+    blank_output = {"fn::select": [0, name_parts]}
+    late = {**REQUIRED_INPUTS, **of_minimal, "kmsKeyId": blank_output}
     declare(stack, package, {**roles, "minimal": exclusive, "late": late})
     failed = stack.preview(check=False)
     assert failed.exit_code != 0
@@ -155,6 +158,7 @@ def test_roles_of_yaml_program_are_deployed_if_inputs_are_valid(
     assert "; its role was not created or changed" in failed.text
     assert f'indexId: "{minimal}" is not ' in failed.text
     assert "secretId: [secret] is not a secret ARN or NAME-XXXXXX" in failed.text
+    assert 'kmsKeyId: is an Output that resolved to ""; only a plain "" means not set' in failed.text
     assert "Hunter2" not in failed.text
     assert "Traceback" not in failed.text
 
