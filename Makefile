@@ -1,5 +1,5 @@
-# This project's commands, which all work on a fresh machine with make, Python 3.11 or newer, and either
-# the Pulumi CLI or a Go toolchain.
+# This project's commands, which all work on a fresh machine with make and Python 3.11 or newer. Without
+# the Pulumi CLI, they download it or build it with Go.
 
 PYTHON ?= python3
 STACK := dev

@@ -1,9 +1,10 @@
 """Install the packages for the Makefile's commands; the Makefile runs this script.
 
-With the argument `sandbox`, the script installs the packages for `make up` and builds the engine at the
-same time. With `roles`, it installs the packages for `qbusiness-roles` and for CI, and requires the
-hashes in requirements-locked.txt. With `development`, it installs all packages in requirements-dev.txt.
-With any of these arguments, it also creates `venv/bin/qbusiness-roles`.
+With the argument `sandbox`, the script installs the packages for `make up`, and at the same time
+downloads or builds the engine if necessary. With `roles`, it installs the packages for
+`qbusiness-roles` and for CI, and requires the hashes in requirements-locked.txt. With `development`, it
+installs all packages in requirements-dev.txt. With any of these arguments, it also creates
+`venv/bin/qbusiness-roles`.
 
 If uv is on PATH, uv installs the packages, because it is several times as fast as pip. uv's settings,
 such as a company's package index, apply. If uv is not on PATH or fails, pip installs the packages with
@@ -58,7 +59,7 @@ def main(purpose: str) -> None:
 
 def _install(purpose: str, installed: Path) -> None:
     print(f"installing the Python packages for {purpose} into venv/", flush=True)
-    build = subprocess.Popen([sys.executable, "-m", "sandbox.engine"]) if purpose == "sandbox" else None
+    engine = subprocess.Popen([sys.executable, "-m", "sandbox.engine"]) if purpose == "sandbox" else None
     packages = ["--requirement", REQUIREMENTS[purpose]]
     if purpose == "roles":
         packages += ["--require-hashes", "--no-deps", "--only-binary", ":all:"]
@@ -72,8 +73,8 @@ def _install(purpose: str, installed: Path) -> None:
     COMMAND.write_text(COMMAND_TEXT)
     COMMAND.chmod(0o755)
     UNFINISHED.replace(installed)
-    if build and build.wait():
-        sys.exit(build.returncode)
+    if engine and engine.wait():
+        sys.exit(engine.returncode)
 
 
 def _create_venv() -> bool:

@@ -80,7 +80,7 @@ class Sandbox:
         Raises NoEngineError, NoPluginError, or SandboxError if that fails.
         """
         with self._lock():
-            binaries = engine.directory()
+            binaries = engine.prepare_engine()
             self._install_providers(binaries)
             server = self._serve()
         self.state.mkdir(exist_ok=True)
