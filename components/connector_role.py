@@ -153,8 +153,11 @@ class ConnectorRole(pulumi.ComponentResource):
     ) -> "dict[str, ConnectorRole]":
         for warning in about_stack.warnings:
             pulumi.warn(warning)
-        for note in about_stack.notes:
-            pulumi.info(note)
+        # `pulumi up` runs the program again after the preview, in which the user has seen the notes.
+        for note in about_stack.notes if pulumi.runtime.is_dry_run() else ():
+            # Without a terminal, Pulumi prints a message's first line with each event of the stack, and
+            # the whole message at the end (`getInfoColumn` in pkg/backend/display/rows.go).
+            pulumi.info(f"\n{note}")
         return {role.name: cls._of(role, opts) for role in roles}
 
     @classmethod

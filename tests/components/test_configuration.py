@@ -226,13 +226,15 @@ def test_resource_options_reach_every_resource():
     assert [registration.request.protect for registration in deployment.registrations] == [True] * 3
 
 
-def test_missing_connector_causes_note():
+def test_missing_connector_causes_note_only_in_preview():
     note = (
-        "aem: connector is not set; the default is aem-cloud. AWS supported it until May 31, 2026, only "
-        "for existing customers: docs/after-q-business.md lists the successors"
+        "\naem: connector is not set; the default is aem-cloud. AWS supported it until May 31, 2026, "
+        "only for existing customers: docs/after-q-business.md lists the successors"
     )
-    assert deploy(MINIMAL).infos == deploy({**MINIMAL, "connector": ""}).infos == [note]
-    assert deploy({**MINIMAL, "connector": "aem-cloud"}).infos == []
+    for settings in (MINIMAL, {**MINIMAL, "connector": ""}):
+        assert deploy(settings, preview=True).infos == [note]
+        assert deploy(settings).infos == []
+    assert deploy({**MINIMAL, "connector": "aem-cloud"}, preview=True).infos == []
 
 
 @pytest.mark.parametrize("entries", [{"aem": "x"}, {"aem": {"tags": "x"}}, ["aem"]])

@@ -40,9 +40,11 @@ FILES: Final[Mapping[str, Any]] = {"connector": "s3-v2", "bucketName": BUCKET_NA
 VPC: Final[Mapping[str, Any]] = {"subnetIds": [SUBNET_ID], "securityGroupIds": [SECURITY_GROUP_ID]}
 
 
-def deploy(entries: object, /, secrets: Collection[str] = (), **top: Any) -> Deployment:
+def deploy(
+    entries: object, /, secrets: Collection[str] = (), *, preview: bool = False, **top: Any
+) -> Deployment:
     settings = {**TOP, **top, "dataSources": entries}
-    return configured.deploy(settings, None, secrets=secrets, reject_unknown_keys=True)
+    return configured.deploy(settings, None, secrets=secrets, preview=preview, reject_unknown_keys=True)
 
 
 def rejection(entries: object, /, secrets: Collection[str] = (), **top: Any) -> str:
@@ -77,8 +79,6 @@ def test_each_entry_gets_its_own_role_with_shared_lookups():
     # One lookup returns the account, and the other lookup returns the Region.
     assert len(deployment.invokes) == 2
     assert deployment.warnings == []
-    (note,) = deployment.infos
-    assert note.startswith("aem-connector: connector is not set; ")
 
 
 def test_entry_inherits_defaults_for_omitted_settings():
@@ -115,14 +115,14 @@ def test_top_level_vpc_applies_only_to_connectors_that_support_it():
     deployment = deploy(entries, vpcConfiguration=VPC)
     with_vpc = {name for name, document in policies(deployment).items() if "subnet/" in document}
     assert with_vpc == {"aem"}
-    unused, default = deployment.infos
+    unused, default = deploy(entries, vpcConfiguration=VPC, preview=True).infos
     assert unused == (
-        "files, mail: vpcConfiguration does not apply, because the current versions of their connectors "
-        "do not support a VPC"
+        "\nfiles, mail: vpcConfiguration does not apply, because the current versions of their "
+        "connectors do not support a VPC"
     )
-    assert default.startswith("aem, off: connector is not set; ")
+    assert default.startswith("\naem, off: connector is not set; ")
     every = {"aem": {**AEM, "connector": "aem-cloud"}, "wiki": {**AEM, "connector": "confluence-cloud"}}
-    assert deploy(every, vpcConfiguration=VPC).infos == []
+    assert deploy(every, vpcConfiguration=VPC, preview=True).infos == []
 
 
 def test_subnet_warning_ignores_roles_without_the_top_level_vpc():

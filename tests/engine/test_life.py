@@ -42,7 +42,8 @@ def add_policies(aws: Aws, role: str) -> None:
 def test_role_is_created_updated_and_destroyed(new_stack: NewStack, aws: Aws):
     settings = {**REQUIRED, **OPTIONS, "roleName": "life", "tags": {"Team": "search"}}
     stack = new_stack(settings)
-    assert stack.up().changes == {"create": 4}
+    created = stack.up()
+    assert created.changes == {"create": 4}
     arn = f"arn:aws:iam::{ACCOUNT}:role/life"
     assert stack.outputs() == {"roleArn": arn, "roleName": "life"}
     role = {
@@ -62,6 +63,8 @@ def test_role_is_created_updated_and_destroyed(new_stack: NewStack, aws: Aws):
     preview = stack.preview()
     assert preview.changes == {"same": 4, "create": 2}
     assert "this update removes every policy" in preview.text
+    # In `pulumi up`, the user has seen the preview, which prints the note once.
+    assert [run.text.count("connector is not set") for run in (preview, created)] == [1, 0]
     stack.up()
     assert aws.role("life") == role
     assert stack.up("--expect-no-changes").changes == {"same": 6}

@@ -8,7 +8,6 @@ import pulumi
 
 from components.connector_role import ConnectorRole
 from components.problems import SettingsError
-from pages.examples import ACCOUNT
 from tests.helpers.mocked import Deployment
 from tests.helpers.support import PROJECT_NAME, as_pulumi_config
 
@@ -30,13 +29,14 @@ def deploy(
     *,
     namespace: str = PROJECT_NAME,
     secrets: Collection[str] = (),
-    account: str = ACCOUNT,
     **options: Any,
 ) -> Deployment:
     """Run a program that declares the role `name` or, without a name, a role for each entry.
 
-    Keys without a namespace get `namespace`; the keys in `secrets` are secret.
+    Keys without a namespace get `namespace`; the keys in `secrets` are secret. The options `account`
+    and `preview` are Deployment's, and the others are ConnectorRole's.
     """
+    how = {option: options.pop(option) for option in ("account", "preview") if option in options}
     config = pulumi_config(settings, namespace)
     is_secret = {_full(key, namespace) for key in secrets}.__contains__
 
@@ -51,7 +51,7 @@ def deploy(
         mock.patch.dict("os.environ", PULUMI_CONFIG=config),
         mock.patch("pulumi.runtime.is_config_secret", is_secret),
     ):
-        return Deployment(program, account=account)
+        return Deployment(program, **how)
 
 
 def rejection(settings: Mapping[str, Any], /, name: str | None = "aem", **how: Any) -> str:
