@@ -45,7 +45,7 @@ examples/data-source/venv:
 	@ln -s ../../venv $@
 
 preview: venv/sandbox-installed ## show the changes that `make up` would make
-	@$(SANDBOX) pulumi preview --stack $(STACK) --diff
+	@$(SANDBOX) pulumi preview --stack $(STACK) --diff --suppress-outputs
 
 drift: venv/sandbox-installed ## show the difference and fail if a role or its policy differs from the stack; also fail if there is no role
 	@$(SANDBOX) sh -c ' \
@@ -55,7 +55,7 @@ drift: venv/sandbox-installed ## show the difference and fail if a role or its p
 				echo "An update of the stack $(STACK) was interrupted. Recover the stack first: docs/operate.md."; exit 1 ;; \
 			*\"aws:iam/role:Role\"*) ;; \
 			*) echo "The stack $(STACK) has no role to compare. Deploy the stack first."; exit 1 ;; esac; \
-		pulumi refresh --stack $(STACK) --preview-only --expect-no-changes --diff; \
+		pulumi refresh --stack $(STACK) --preview-only --expect-no-changes --diff --suppress-outputs; \
 		case $$? in 0) ;; \
 			7) echo "AWS differs from the stack. \`make up\` corrects it: docs/operate.md, \"Correct drift\"."; exit 1 ;; \
 			*) echo "AWS differs from the stack, or the comparison failed: see the error above."; exit 1 ;; esac'

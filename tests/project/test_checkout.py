@@ -51,6 +51,21 @@ def checkout(installed: Path) -> Iterator[Path]:
         shutil.rmtree(installed / place, ignore_errors=True)
 
 
+def test_make_preview_shows_only_the_change_as_on_the_readme(checkout: Path):
+    make(checkout, "up")
+    settings = checkout / "Pulumi.dev.yaml"
+    text = settings.read_text()
+    settings.write_text(text.replace("Environment: dev", "Environment: trial"))
+    shown = make(checkout, "preview").stdout
+    settings.write_text(text)
+    (expected,) = (
+        block for block in blocks("text", prose("Try it", PROJECT / "README.md")) if "=> " in block
+    )
+    parts = map(re.escape, expected.split("...\n"))
+    assert re.search(".*".join(parts), shown, re.DOTALL)
+    assert len(shown.splitlines()) <= 25
+
+
 def test_make_drift_fails_if_role_differs_or_is_unknown(checkout: Path):
     def fails(*options: str) -> str:
         done = execute(checkout, *MAKE.split(), "drift", *options, check=False)
@@ -70,6 +85,10 @@ def test_make_drift_fails_if_role_differs_or_is_unknown(checkout: Path):
     assert iam.get_role(RoleName="other")["Role"]["Description"] == other["Description"]
     assert iam.get_role(RoleName=arn.rpartition("/")[2])["Role"]["Description"] == "edited by hand"
     assert "AWS differs from the stack. `make up` corrects it" in fails()
+    iam.delete_role_policy(RoleName=arn.rpartition("/")[2], PolicyName="qbusiness-aem-connector")
+    iam.delete_role(RoleName=arn.rpartition("/")[2])
+    # Neither the deleted role's properties nor those of its policy are listed.
+    assert len(fails().splitlines()) <= 25
 
     state = json.loads((checkout / CHECKPOINT).read_text())
     latest = state["checkpoint"]["latest"]
