@@ -1,6 +1,8 @@
 """Serve stand-ins for AWS and the AWS providers on loopback.
 
-`QBusiness` handles calls to Amazon Q Business. moto handles other calls; IAM calls are validated first.
+`QBusiness` handles calls to Amazon Q Business. moto handles calls to a few other services, but not to
+all that it has, because some of them send requests to other machines. IAM calls are validated first.
+Requests that may come from a web page are rejected.
 
 `python -m sandbox.aws_server DIRECTORY SOURCES` starts a server in the background; SOURCES is the digest
 of its source files. In DIRECTORY, `server.json` contains the server's process ID, SOURCES, and ports.
@@ -22,7 +24,7 @@ import re
 import sys
 import threading
 from collections.abc import Callable, Iterable
-from functools import partial
+from functools import cache, partial
 from html import escape
 from pathlib import Path
 from typing import Any, Final
@@ -30,11 +32,8 @@ from urllib.parse import parse_qsl, urlencode
 
 from moto.iam.aws_managed_policies import aws_managed_policies_data
 from moto.iam.models import AWSManagedPolicy, IAMBackend, get_account_id_from, iam_backends
-from moto.moto_server.werkzeug_app import (
-    DomainDispatcherApplication,
-    MotoRequestHandler,
-    create_backend_app,
-)
+from moto.moto_api._internal.models import moto_api_backend
+from moto.moto_server.werkzeug_app import MotoRequestHandler, create_backend_app
 from moto.sts.models import sts_backends
 from moto.utilities.utils import get_partition
 from werkzeug.serving import make_server
@@ -60,6 +59,9 @@ _NAMESPACE: Final = "https://iam.amazonaws.com/doc/2010-05-08/"
 
 _SAVED: Final = {"iam": iam_backends, "sts": sts_backends}
 """The moto services whose contents are saved, such as roles, policies, and the roles' credentials."""
+_MOTO_SERVICES: Final = frozenset({*_SAVED, *FILL})
+_RESET_PATH: Final = "/moto-api/reset"
+"""A POST to this path resets all services to their initial contents, as on moto's own server."""
 
 Environ = dict[str, Any]
 Start = Callable[..., Any]
@@ -75,7 +77,7 @@ class Aws:
     def __init__(self, contents: Path) -> None:
         """Load the contents that a previous server saved, if any."""
         self.contents = contents
-        self.moto: Any = DomainDispatcherApplication(_moto)
+        self.create_moto_app = cache(create_backend_app)
         # Handle one call at a time, so that nothing changes between a call's validation and execution.
         self.lock = threading.Lock()
         self._reset()
@@ -95,9 +97,14 @@ class Aws:
 
     def __call__(self, environ: Environ, start_response: Start) -> Iterable[bytes]:
         """Respond to a request."""
+        if reason := _describe_foreign_request(environ):
+            start_response("403 Forbidden", [("Content-Type", "text/plain")])
+            return [f"The sandbox's AWS server rejects {reason}.\n".encode()]
         signature = _SIGNATURE.search(environ.get("HTTP_AUTHORIZATION", ""))
         access_key, region, service = signature.groups() if signature else ("", "", "")
         with self.lock:
+            if (environ["REQUEST_METHOD"], environ["PATH_INFO"]) == ("POST", _RESET_PATH):
+                return self._reset_all(start_response)
             account = get_account_id_from(access_key)
             if service == "qbusiness":
                 answer = self.qbusiness[account, region].answer(Request(environ))
@@ -105,6 +112,7 @@ class Aws:
                     self._keep()
                 return answer(environ, start_response)
             try:
+                _check_service(service)
                 if service == "iam":
                     _prepare(iam_backends[account][get_partition(region)], environ)
                 elif service in FILL and service not in self.filled:
@@ -115,23 +123,24 @@ class Aws:
             except IamError as rejection:
                 return _error_response(rejection, start_response)
             except NotImplementedError as error:
-                return _reject_unknown(
-                    service, f"the sandbox does not support this call: {error}", start_response
-                )
+                message = f"the sandbox does not support this call: {error}"
+                return _reject_unknown(environ, message, start_response)
 
     def _pass_on(self, service: str, environ: Environ, start_response: Start) -> Iterable[bytes]:
-        """Pass a call to moto, and save its changes.
-
-        A call that resets moto also resets Amazon Q Business to its initial resources.
-        """
+        """Pass a call to moto, and save its changes."""
         action = _parameters(environ).get("Action", "") if service in _SAVED else ""
-        answer: Iterable[bytes] = list(self.moto(environ, start_response))
-        is_reset = environ["PATH_INFO"] == "/moto-api/reset"
-        if is_reset:
-            self._reset()
-        if is_reset or (service in _SAVED and not action.startswith(_READ_PREFIXES)):
+        response = [*self.create_moto_app(service)(environ, start_response)]
+        if service in _SAVED and not action.startswith(_READ_PREFIXES):
             self._keep()
-        return answer
+        return response
+
+    def _reset_all(self, start_response: Start) -> Iterable[bytes]:
+        """Reset moto's services and Amazon Q Business to their initial contents."""
+        moto_api_backend.reset()
+        self._reset()
+        self._keep()
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return []
 
     def _keep(self) -> None:
         kept = {
@@ -141,6 +150,29 @@ class Aws:
         unfinished = self.contents.with_suffix(".unfinished")
         unfinished.write_bytes(pickle.dumps(kept))
         unfinished.replace(self.contents)
+
+
+def _describe_foreign_request(environ: Environ) -> str:
+    """Describe a request that may come from a web page; return "" for any other request.
+
+    Browsers add the header Origin to requests to other sites, except to GET and HEAD requests that have
+    only simple headers and therefore no signature (https://fetch.spec.whatwg.org/#origin-header). To
+    make its requests look like requests to its site, a page can resolve the site's host to this machine;
+    they then have that host.
+    """
+    if "HTTP_ORIGIN" in environ:
+        return "requests from web pages: the header Origin is set"
+    address = f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"
+    host = environ.get("HTTP_HOST", "")
+    return "" if host == address else f"the host {host!r}: use {address}"
+
+
+def _check_service(service: str) -> None:
+    """Raise NotImplementedError if the sandbox has no such service; it is "" without a signature."""
+    if not service:
+        raise NotImplementedError("the call is not signed")
+    if service not in _MOTO_SERVICES:
+        raise NotImplementedError(f"there is no service {service}")
 
 
 def _prepare(iam: IAMBackend, environ: Environ) -> None:
@@ -168,13 +200,6 @@ def _check_bucket_owner(environ: Environ) -> None:
     expected = environ.get("HTTP_X_AMZ_EXPECTED_BUCKET_OWNER")
     if expected and bucket_owner(environ["PATH_INFO"].split("/")[1]) not in (expected, None):
         raise IamError(403, "AccessDenied", "Access Denied")
-
-
-def _moto(service: Any) -> Any:
-    """Return moto's application for a service; raise NotImplementedError if moto has none."""
-    if service is None:
-        raise NotImplementedError("moto has no such service")
-    return create_backend_app(service)
 
 
 class _Places(dict[tuple[str, str], QBusiness]):
@@ -265,9 +290,9 @@ def _error_response(rejection: IamError, start_response: Start) -> Iterable[byte
     return [document.encode()]
 
 
-def _reject_unknown(service: str, message: str, start_response: Start) -> Iterable[bytes]:
-    """Return an error for an unsupported call: in XML for IAM, and in JSON for other services."""
-    if service == "iam":
+def _reject_unknown(environ: Environ, message: str, start_response: Start) -> Iterable[bytes]:
+    """Return an error for an unsupported call, in XML if the call is a form, and otherwise in JSON."""
+    if environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
         return _error_response(IamError(400, "InvalidAction", message), start_response)
     code = "UnknownOperationException"
     headers = [("Content-Type", "application/json"), ("x-amzn-ErrorType", code)]

@@ -19,7 +19,9 @@ class Handler(BaseHTTPRequestHandler):
 
         The headers exclude those of the connection and those that `answer` sends itself.
         """
-        url, headers = upstream + self.path, dict(self.headers)
+        # The other server rejects this server's host.
+        headers = {name: value for name, value in self.headers.items() if name.lower() != "host"}
+        url = upstream + self.path
         call = Request(url, body or None, headers, method=self.command)  # noqa: S310 on loopback
         try:
             answer: Any = urlopen(call, timeout=TIMEOUT)  # noqa: S310 an address on loopback
