@@ -80,7 +80,7 @@ class Aws:
         self.create_moto_app = cache(create_backend_app)
         # Handle one call at a time, so that nothing changes between a call's validation and execution.
         self.lock = threading.Lock()
-        self._reset()
+        self._reset_contents()
         if contents.exists():
             saved = pickle.loads(contents.read_bytes())  # noqa: S301 our own file
             for service, backends in _SAVED.items():
@@ -89,7 +89,7 @@ class Aws:
             for place, resources in saved.get("applications", {}).items():
                 self.qbusiness[place].resources = resources
 
-    def _reset(self) -> None:
+    def _reset_contents(self) -> None:
         self.filled: set[str] = set()
         """The moto services that already contain their initial resources."""
         self.qbusiness: dict[tuple[str, str], QBusiness] = _Places()
@@ -107,10 +107,10 @@ class Aws:
                 return self._reset_all(start_response)
             account = get_account_id_from(access_key)
             if service == "qbusiness":
-                answer = self.qbusiness[account, region].answer(Request(environ))
+                response = self.qbusiness[account, region].answer(Request(environ))
                 if environ["REQUEST_METHOD"] != "GET":
-                    self._keep()
-                return answer(environ, start_response)
+                    self._save_contents()
+                return response(environ, start_response)
             try:
                 _check_service(service)
                 if service == "iam":
@@ -131,24 +131,24 @@ class Aws:
         action = _parameters(environ).get("Action", "") if service in _SAVED else ""
         response = [*self.create_moto_app(service)(environ, start_response)]
         if service in _SAVED and not action.startswith(_READ_PREFIXES):
-            self._keep()
+            self._save_contents()
         return response
 
     def _reset_all(self, start_response: Start) -> Iterable[bytes]:
         """Reset moto's services and Amazon Q Business to their initial contents."""
         moto_api_backend.reset()
-        self._reset()
-        self._keep()
+        self._reset_contents()
+        self._save_contents()
         start_response("200 OK", [("Content-Type", "text/plain")])
         return []
 
-    def _keep(self) -> None:
-        kept = {
+    def _save_contents(self) -> None:
+        contents = {
             **{service: _contents(backends) for service, backends in _SAVED.items()},
-            "applications": {place: there.resources for place, there in self.qbusiness.items()},
+            "applications": {place: stand_in.resources for place, stand_in in self.qbusiness.items()},
         }
         unfinished = self.contents.with_suffix(".unfinished")
-        unfinished.write_bytes(pickle.dumps(kept))
+        unfinished.write_bytes(pickle.dumps(contents))
         unfinished.replace(self.contents)
 
 

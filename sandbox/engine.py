@@ -66,6 +66,19 @@ class _DownloadError(Exception):
     """Raised when the CLI cannot be downloaded; the message is the reason, in one line."""
 
 
+class _Progress:
+    """The progress of a step, of which at most one line is shown in each `_PROGRESS_INTERVAL`."""
+
+    def __init__(self) -> None:
+        self.start = self.last_report = time.monotonic()
+
+    def report(self, text: str) -> None:
+        now = time.monotonic()
+        if now - self.last_report > _PROGRESS_INTERVAL:
+            self.last_report = now
+            say(f"{now - self.start:.0f} s, {text}")
+
+
 def prepare_engine() -> Path:
     """Return the directory that contains `pulumi`; download or build the engine if necessary.
 
@@ -174,16 +187,14 @@ def _download_archive(archive: Path) -> str:
     url = f"{ARCHIVE_SITE}/{archive.name}"
     digest = hashlib.sha256()
     received = 0
-    start = shown = time.monotonic()
+    progress = _Progress()
     with _open_url(url) as response, archive.open("wb") as file:
         size = int(response.headers.get("Content-Length", 0))
         while chunk := response.read(_CHUNK_SIZE):
             file.write(chunk)
             digest.update(chunk)
             received += len(chunk)
-            if time.monotonic() - shown > _PROGRESS_INTERVAL:
-                shown = time.monotonic()
-                say(f"{shown - start:.0f} s, {received >> 20} of {size >> 20} MB downloaded")
+            progress.report(f"{received >> 20} of {size >> 20} MB downloaded")
     if received < size:
         raise _DownloadError(f"{url}: the download ended after {received} of {size} bytes")
     return digest.hexdigest()
@@ -269,13 +280,11 @@ def _run_go(step: str, *arguments: str) -> list[str]:
 
 def _show_progress(lines: IO[str], step: str) -> str:
     """Show the number of lines that a step has printed; return the last lines for an error message."""
-    start = shown = time.monotonic()
+    progress = _Progress()
     last_lines: deque[str] = deque(maxlen=12)
     for count, line in enumerate(lines, start=1):
         last_lines.append(line.rstrip())
-        if time.monotonic() - shown > _PROGRESS_INTERVAL:
-            shown = time.monotonic()
-            say(f"{shown - start:.0f} s, {count} {step}")
+        progress.report(f"{count} {step}")
     return "\n".join(last_lines)
 
 

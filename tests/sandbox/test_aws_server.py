@@ -41,12 +41,17 @@ def test_requests_of_web_pages_are_rejected(aws: Aws):
                 403,
                 "The sandbox's AWS server rejects requests from web pages: the header Origin is set.\n",
             )
-    for other in (f"example.com:{port}", f"localhost:{port}", f"qbusiness-files.{host}", "127.0.0.1"):
+    for foreign_host in (
+        f"example.com:{port}",
+        f"localhost:{port}",
+        f"qbusiness-files.{host}",
+        "127.0.0.1",
+    ):
         for method, path in (("GET", "/qbusiness-files"), ("POST", RESET)):
-            rejected = send(aws, method, path, {**SIGNED, "Host": other})
+            rejected = send(aws, method, path, {**SIGNED, "Host": foreign_host})
             assert rejected == (
                 403,
-                f"The sandbox's AWS server rejects the host '{other}': use {host}.\n",
+                f"The sandbox's AWS server rejects the host '{foreign_host}': use {host}.\n",
             )
     assert send(aws, "POST", RESET, {})[0] == 403
     assert aws.roles() == ["kept"]

@@ -226,9 +226,9 @@ def test_go_builds_the_engine_if_the_download_fails(
     binaries = prepare_engine()
     assert sorted(path.name for path in binaries.iterdir()) == ["pulumi", "pulumi-language-python-exec"]
     assert (binaries / "pulumi").read_text() == "built\n"
-    said = capsys.readouterr().err
+    output = capsys.readouterr().err
     assert re.fullmatch(
-        f"sandbox: {DOWNLOADING}\nsandbox: {reason}\nsandbox: {re.escape(BUILDING)}\n", said
+        f"sandbox: {DOWNLOADING}\nsandbox: {reason}\nsandbox: {re.escape(BUILDING)}\n", output
     )
 
 
