@@ -4,7 +4,7 @@ This AWS page has the rules:
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum, auto
 from functools import cache
 from typing import NamedTuple
@@ -171,26 +171,48 @@ def _has_early_variable(pattern: str) -> bool:
 def _matches_resource(pattern: str | None, statement: Statement, request: Request) -> Truth:
     """Return whether a pattern matches the resource; `pattern` is None if a variable in it is unknown.
 
-    IAM's documentation does not clearly say whether a wildcard matches several parts of an ARN, so the
-    answer is CANNOT_TELL if comparing the whole text and comparing part by part give different results.
-    In an identity policy, IAM completes an ARN that has fewer than six parts. The documentation does not
-    say whether IAM also does so in other policies:
-    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html
+    In an identity policy, IAM completes an ARN that has fewer than six parts. AWS documents neither
+    whether IAM also does so in other policies, nor whether an asterisk in such an ARN can match several
+    parts. The answer is CANNOT_TELL if it depends on this:
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html
     """
     if pattern is None:
         return Truth.CANNOT_TELL
-    whole, given = matches(pattern, request.resource), split_text(request.resource)
-    if given is None and request.resource.example:
+    resource = request.resource
+    as_text, resource_parts = matches(pattern, resource), split_text(resource)
+    if resource_parts is None and resource.example:
         return Truth.YES if pattern == "*" else Truth.CANNOT_TELL
-    if pattern == "*" or given is None:
-        return whole
+    if pattern == "*" or resource_parts is None:
+        return as_text
     parts = pattern.split(":", ARN_PARTS - 1)
     missing = ARN_PARTS - len(parts)
-    by_part = every(map(matches, [*parts, *["*"] * missing], given))
-    of_principal = not statement.principals.values  # only resource policies have principals
-    completed = missing > 0 and of_principal
-    agreed = whole is by_part or (completed and whole is Truth.NO)
-    return by_part if agreed else Truth.CANNOT_TELL
+    *first_parts, last_part = resource.known.split(":")
+    segments = [*map(Text, first_parts), Text(last_part, resource.example)]
+    as_arn = _matches_segments([*parts, *["*"] * missing], segments)
+    if missing:
+        is_identity_policy = not statement.principals.values  # only resource policies have principals
+        is_certain = is_identity_policy and as_text is Truth.NO
+    else:
+        # Of the resources whose ends are unknown, only an S3 object can have more colons.
+        is_certain = not resource.example or resource_parts[2].known != "s3"
+    return as_arn if is_certain or as_text is as_arn else Truth.CANNOT_TELL
+
+
+def _matches_segments(patterns: Sequence[str], segments: Sequence[Text]) -> Truth:
+    """Return whether the segments of an ARN match patterns; there are at least as many segments.
+
+    An asterisk at the end of a pattern can match several segments; other wildcards cannot. The last
+    pattern matches all remaining segments:
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html
+    """
+    pattern, *other_patterns = patterns
+    if not other_patterns:
+        rest = ":".join(segment.known for segment in segments)
+        return matches(pattern, Text(rest, segments[-1].example))
+    longest = len(segments) - len(other_patterns) if pattern.endswith("*") else 1
+    lengths = range(1, longest + 1)
+    others = (_matches_segments(other_patterns, segments[length:]) for length in lengths)
+    return every([matches(pattern, segments[0]), some(others)])
 
 
 def _fits_principal(statement: Statement, role: Principal) -> Truth:

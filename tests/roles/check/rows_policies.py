@@ -357,8 +357,7 @@ ROWS: Final = (
         boundary="allow secretsmanager:*|kms:*|ec2:* + "
         "allow qbusiness:* on arn:aws:qbusiness:*:*:application/*/index/*"),
     published(UNBOUNDED, boundary="allow all but ec2:* + allow ec2:* on arn:aws:ec2:REGION:*:*"),
-    published("problem: permissions boundary; cannot tell: permissions boundary",
-        boundary="allow * + deny ec2:* not on arn:aws:ec2:*:ACCOUNT:subnet/*"),
+    published(UNBOUNDED, boundary="allow * + deny ec2:* not on arn:aws:ec2:*:ACCOUNT:subnet/*"),
     published(UNBOUNDED,
         boundary="allow * + deny ec2:CreateNetworkInterface on INTERFACES/* if "
         "Null aws:RequestTag/cost-center=true"),
@@ -366,7 +365,6 @@ ROWS: Final = (
     published(UNBOUNDED, boundary="allow * + deny secretsmanager:* if Bool aws:ViaAWSService=false"),
     published("problem: permissions boundary; cannot tell: permissions boundary",
         boundary="allow * if ForAnyValue:StringEquals aws:CalledVia=cloudformation.amazonaws.com"),
-    published(MAYBE_UNBOUNDED,
-        boundary="allow * + deny * on arn:aws:secretsmanager:*:secret:qbusiness/*"),
+    published(UNBOUNDED, boundary="allow * + deny * on arn:aws:secretsmanager:*:secret:qbusiness/*"),
     published(MAYBE_UNBOUNDED, boundary="allow * + deny ec2:* on INTERFACES/eni-0a*"),
 )

@@ -150,8 +150,9 @@ def as_question(world: World, request: Request) -> dict[str, Any]:
     }
 
 
-# The simulator ignores ARN partitions and the condition keys for the encryption context.
-UNLIKE: Final = ("arn:aws-cn:", "kms:EncryptionContext:SecretARN")
+# The simulator ignores ARN partitions, the condition keys for the encryption context, and that an
+# asterisk can match several parts of an ARN.
+UNLIKE: Final = ("arn:aws-cn:", "kms:EncryptionContext:SecretARN", "secretsmanager:*:secret:")
 DECIDED: Final = [
     each
     for each in rows_policies.ROWS
