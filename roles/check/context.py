@@ -146,7 +146,8 @@ def assume_request(facts: Facts, role_arn: str, application_arn: str) -> Request
         "aws:securetransport": "true",
     }
     known: Values = {key: (Text(value),) for key, value in values.items()}
-    absent = ("aws:multifactorauthpresent", "aws:multifactorauthage", "aws:username")
+    # Amazon Q Business cannot pass an external ID, because CreateDataSource does not accept one.
+    absent = ("aws:multifactorauthpresent", "aws:multifactorauthage", "aws:username", "sts:externalid")
     # A service does not belong to an organization, so --context cannot set these keys.
     never = ("aws:principalorgid", "aws:principalorgpaths")
     context = Context(
@@ -204,6 +205,8 @@ def _of_request(facts: Facts, group: RequestGroup, action: str) -> Values:
         "aws:resourceaccount": owner,
         "s3:resourceaccount": owner if action.startswith("s3:") else "",
         "aws:requestedregion": group.region,
+        # All EC2 actions that connectors call support this key.
+        "ec2:region": group.region if action.startswith("ec2:") else "",
         "kms:calleraccount": facts.account if via_service else "",
     }
     # Only requests that create or tag a network interface have tags, which `group.context` contains.
