@@ -54,6 +54,8 @@ class Finding(NamedTuple):
     """The ID or ARN of the resource that the finding is about; empty if `question` identifies it."""
     question: str = ""
     """The question that the finding answers, or the kind of policy or resource that it is about."""
+    denied: str = ""
+    """The action that the credentials do not allow, if a read failed because of this."""
 
 
 def ok(text: str) -> Finding:
@@ -83,7 +85,7 @@ def skipped(text: str) -> Finding:
 
 def not_allowed(action: str) -> Finding:
     """Return a finding for a read that failed because the credentials do not allow an action."""
-    return skipped(f"{action} is not allowed for these credentials")
+    return skipped(f"{action} is not allowed for these credentials")._replace(denied=action)
 
 
 def unread(error: BotoCoreError | ClientError | ResponseParserError) -> Finding:

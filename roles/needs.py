@@ -14,7 +14,7 @@ from roles.account import Account, Reply, is_aws_alias
 from roles.arns import Arn
 from roles.detection import Uses, is_named
 from roles.errors import PERMISSIONS_PAGE
-from roles.findings import Finding, State, attempt, cannot_tell, not_allowed, note, problem, skipped
+from roles.findings import Finding, State, attempt, cannot_tell, note, problem, skipped
 from roles.policies import Secret
 
 _USABLE: Final = ("Enabled", "Updating")
@@ -283,8 +283,9 @@ class _Reader:
     ) -> Bucket | None:
         """Add a fault for an unreadable bucket; return the bucket, or None if it does not exist."""
         name, owner = Arn.of(bucket.arn).resource, bucket.owner
-        found = error if error is gone else skipped(f"the bucket {name}: {error.text}")
-        if error.text.endswith(not_allowed("").text):
+        unread = skipped(f"the bucket {name}: {error.text}")._replace(denied=error.denied)
+        found = error if error is gone else unread
+        if error.denied:
             located = self.closely and question == "bucket"
             if owner is None:
                 found = cannot_tell(f"the account that owns the bucket {name} is unknown")

@@ -168,6 +168,7 @@ def test_json_is_one_document_with_every_finding_and_decision():
         "subject": KEY_ARN,
         "state": "skipped",
         "text": "kms:GetKeyPolicy is not allowed for these credentials",
+        "denied": "kms:GetKeyPolicy",
     }
     assert found["role policy"]["remedy"] == "`pulumi preview --stack dev` shows the update's changes"
     assert found["role policy"]["details"] == ["AllowsAmazonQToGetSecret: missing"]
