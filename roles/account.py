@@ -31,7 +31,7 @@ from guardrails.iam.documents import MalformedError, parse
 from roles.actions import READS, SESSION, action
 from roles.arns import Arn
 from roles.concurrency import THREADS
-from roles.errors import InputError, OddAnswerError, code, is_denied, is_gone
+from roles.errors import InputError, OddAnswerError, code, is_denied, is_gone, unknown_status
 from roles.output import Notes
 from roles.version import version
 
@@ -310,6 +310,23 @@ class Account:
             return None
         home = Arn.of(f"arn:{self.partition}:s3:{self.region}:{owner}:{bucket}")
         return _key_arn(default.get("KMSMasterKeyID", "alias/aws/s3"), home)
+
+    def tags(self, arn: str, owner: str) -> list[tuple[str, str]]:
+        """Return the tag keys and values that conditions on requests for a key or bucket refer to.
+
+        A bucket's tags count only if attribute-based access control (ABAC) is enabled for the bucket:
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/buckets-tagging.html
+        `arn` can also belong to an object. AWS denies access if `owner` does not own the bucket.
+        """
+        if Arn.of(arn).service == "kms":
+            tags = self.items("kms:ListResourceTags", arn)
+            return [(tag["TagKey"], tag["TagValue"]) for tag in tags]
+        bucket = Arn.of(arn).resource.partition("/")[0]
+        status = self.get("s3:GetBucketAbac", bucket, owner)
+        if status not in ("Enabled", "Disabled"):
+            raise unknown_status("s3:GetBucketAbac", status)
+        tags = self.get("s3:GetBucketTagging", bucket, owner) if status == "Enabled" else ()
+        return [(tag["Key"], tag["Value"]) for tag in tags]
 
     def role(self, name: str) -> Role:
         """Read a role, its inline policies, and, as far as permissions allow, its attached policies."""

@@ -48,6 +48,7 @@ READS: Final[Mapping[str, Read]] = {
     "kms:DescribeKey": Read(_ALL, ("KeyId",), ("KeyMetadata",)),
     "kms:GetKeyPolicy": Read(_SOME, ("KeyId",), ("Policy",), {"PolicyName": "default"}),
     "kms:ListGrants": Read(_SOME, ("KeyId", "GranteePrincipal"), ("Grants",)),
+    "kms:ListResourceTags": Read(_SOME, ("KeyId",), ("Tags",)),
     "s3:GetBucketLocation": Read(("check",), ("Bucket", "ExpectedBucketOwner"), ("LocationConstraint",)),
     "s3:GetEncryptionConfiguration": Read(
         _ALL,
@@ -56,7 +57,11 @@ READS: Final[Mapping[str, Read]] = {
         absent="ServerSideEncryptionConfigurationNotFoundError",
         operation="GetBucketEncryption",
     ),
+    "s3:GetBucketAbac": Read(_SOME, ("Bucket", "ExpectedBucketOwner"), ("AbacStatus", "Status")),
     "s3:GetBucketPolicy": Read(_SOME, ("Bucket",), ("Policy",), absent="NoSuchBucketPolicy"),
+    "s3:GetBucketTagging": Read(
+        _SOME, ("Bucket", "ExpectedBucketOwner"), ("TagSet",), absent="NoSuchTagSet"
+    ),
     "ec2:DescribeSubnets": Read(("check",), ("Filters",), ("Subnets",)),
     "ec2:DescribeSecurityGroups": Read(("check",), ("Filters",), ("SecurityGroups",)),
     # The maximum page size: https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListRoles.html

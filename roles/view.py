@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from components.connector_role import POLICY_NAME
 from components.problems import SettingsError
-from guardrails.iam.decisions import Applicable, Decision, Kind, Policy, decide
+from guardrails.iam.decisions import Applicable, Cause, Decision, Kind, Policy, decide
 from guardrails.iam.documents import Kind as DocumentKind
 from guardrails.iam.documents import Statement
 from guardrails.iam.evaluation import RolePrincipal, applies
@@ -17,7 +17,14 @@ from guardrails.iam.patterns import Text
 from guardrails.iam.truth import Truth, some
 from roles.account import Account, Role
 from roles.arns import Arn
-from roles.check.context import OF_ORGANIZATION, Facts, assume_request, keys_in, with_context
+from roles.check.context import (
+    OF_ORGANIZATION,
+    Facts,
+    assume_request,
+    is_tag_key,
+    keys_in,
+    with_context,
+)
 from roles.check.requests import RequestGroup, connector_requests
 from roles.declared import Declared
 from roles.detection import Uses, find_connector, is_named
@@ -121,7 +128,8 @@ class View(Subject):
     def decide(self, group: RequestGroup, own: Sequence[Policy]) -> list[Decision]:
         """Return the decisions on the requests of a group, given the role's own policies.
 
-        A key's grants are read, and can allow requests, only if the policies lack an Allow.
+        A key's or bucket's tags are read only if a decision depends on them. A key's grants are read,
+        and can allow requests, only if the policies lack an Allow.
         """
         arn, role = group.resource.known, self.role
         named = (arn, arn.partition("/")[0])  # the ARNs of an object and its bucket
@@ -129,11 +137,53 @@ class View(Subject):
         is_foreign = group.account not in ("", self.facts.account)
         policies = Applicable(own, self.boundary, of_resource, is_foreign)
         requests = [with_context(self.facts, group, action) for action in group.actions]
-        found = [decide(each, policies) for each in requests]
-        if isinstance(role, Role) and group.service == "kms" and any(each.lacks_allow for each in found):
+        decisions = [self._decide_with_tags(group, decide(each, policies)) for each in requests]
+        if (
+            isinstance(role, Role)
+            and group.service == "kms"
+            and any(decision.lacks_allow for decision in decisions)
+        ):
             grant = attempt_or(Truth.CANNOT_TELL, lambda: may_decrypt(self.account, arn, role.arn))
-            found = [decide(each, policies._replace(grant=grant)) for each in requests]
-        return found
+            decisions = [
+                decide(decision.request, decision.policies._replace(grant=grant))
+                for decision in decisions
+            ]
+        return decisions
+
+    def _decide_with_tags(self, group: RequestGroup, decision: Decision) -> Decision:
+        """Return the decision after reading the resource's tags, if the decision depends on them."""
+        tags = self.read_tags(decision) if any(map(depends_on_tags, decision.causes)) else None
+        if tags is None or isinstance(tags, Finding):
+            return decision
+        facts = self.facts._replace(
+            resource_tags={**self.facts.resource_tags, group.resource.known: tags}
+        )
+        request = with_context(facts, group, decision.request.action)
+        policies = decision.policies
+        if group.service == "kms":
+            policies = policies._replace(resource_context=decision.request.context)
+        return decide(request, policies)
+
+    def read_tags(self, decision: Decision) -> list[tuple[str, str]] | Finding | None:
+        """Return the tag keys and values of a request's key or bucket.
+
+        The result is None for a resource of another type or account, whose tags are unknown.
+        """
+        arn, account_id = decision.request.resource.known, self.facts.account
+        owner = decision.request.context.get("aws:ResourceAccount")
+        if owner != (Text(account_id),) or Arn.of(arn).service not in ("kms", "s3"):
+            return None
+        return attempt(lambda: self.account.tags(arn, account_id))
+
+
+def depends_on_tags(cause: Cause) -> bool:
+    """Return whether a policy's effect is unknown because a key's or bucket's tags may be unknown.
+
+    The effect of a key policy does not depend on its key's tags: key policies do not support
+    aws:ResourceTag, and AWS does not document how they evaluate it:
+    https://docs.aws.amazon.com/kms/latest/developerguide/tag-authorization.html
+    """
+    return cause.policy.kind is not Kind.KEY and any(map(is_tag_key, cause.keys))
 
 
 def may_decrypt(account: Account, key_arn: str, role_arn: str) -> Truth:
@@ -393,7 +443,7 @@ def _facts(subject: Subject, role: Role | Finding | None, keys: Iterable[str]) -
         principal=RolePrincipal(known.arn, known.id, bool(known.permissions_boundary))
         if known
         else RolePrincipal(named, ""),
-        secret_tags={
+        resource_tags={
             each["ARN"]: [(tag["Key"], tag.get("Value", "")) for tag in each.get("Tags", [])]
             for each in secrets
             if each

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
+from .conditions import Context
 from .documents import Statement
 from .evaluation import Grantee, Request, applies, grantees, unknown_parts
 from .truth import Truth, every, some
@@ -62,11 +63,19 @@ class Applicable(NamedTuple):
     """
     grant: Truth = Truth.NO
     """Whether a KMS grant allows the request. A grant replaces an Allow, but a Deny still applies."""
+    resource_context: Context | None = None
+    """The request's condition keys in the resource's policy; None if they are the same as in others."""
 
     def every(self) -> Iterator[Policy]:
         """Yield all of these policies."""
         yield from self.role
         yield from filter(None, (self.boundary, self.resource))
+
+    def adapt(self, request: Request, policy: Policy) -> Request:
+        """Return the request with its condition keys in one of these policies."""
+        if policy is not self.resource or self.resource_context is None:
+            return request
+        return request._replace(context=self.resource_context)
 
 
 class Cause(NamedTuple):
@@ -131,7 +140,7 @@ _YES: Final = _Result(Truth.YES)
 def decide(request: Request, policies: Applicable) -> Decision:
     """Return the decision on a request, based on all applicable policies."""
     role = _allowed(request, policies.role)
-    undenied = (_undenied(request, policy) for policy in policies.every())
+    undenied = (_undenied(policies.adapt(request, policy), policy) for policy in policies.every())
     result = _all(*undenied, _granted(request, policies, role))
     return Decision(request, policies, result.truth, result.causes, role.truth is not Truth.YES)
 
@@ -159,7 +168,9 @@ def _granted(request: Request, policies: Applicable, role: _Result) -> _Result:
     def to(*wanted: Grantee) -> _Result:
         """Return whether the resource's policy allows the request for one of these kinds of grantees."""
         return _allowed(
-            request, [resource], lambda each: not grantees(each, request.principal).isdisjoint(wanted)
+            policies.adapt(request, resource),
+            [resource],
+            lambda statement: not grantees(statement, request.principal).isdisjoint(wanted),
         )
 
     if policies.is_foreign:

@@ -74,7 +74,13 @@ OF_ORGANIZATION: Final = (
 OF_TIME: Final = ("aws:currenttime", "aws:tokenissuetime", "aws:epochtime")
 """The condition keys for the time. Their values are uncertain, because the next sync gets new
 credentials, and policies and `--context` can refer to other times. IAM's simulation sets the keys."""
-_OF_SECRET_TAGS: Final = ("aws:resourcetag/", "secretsmanager:resourcetag/")
+_TAG_PREFIXES: Final[Mapping[str, tuple[str, ...]]] = {
+    "kms": ("aws:resourcetag/",),
+    "s3": ("aws:resourcetag/", "s3:buckettag/"),
+    "secretsmanager": ("aws:resourcetag/", "secretsmanager:resourcetag/"),
+}
+"""The lowercase prefixes of the condition keys for a resource's tags, by service. An object has its
+bucket's tags: https://docs.aws.amazon.com/AmazonS3/latest/userguide/buckets-tagging.html"""
 
 Values = dict[str, tuple[Text, ...]]
 """The values of condition keys, by lowercase key; empty for an absent key."""
@@ -88,8 +94,8 @@ class Facts(NamedTuple):
     """None if the role does not exist or cannot be read."""
     principal: RolePrincipal
     """The role; if `role` is None, a principal with no ID and, if the role is not deployed, no name."""
-    secret_tags: Mapping[str, Sequence[tuple[str, str]]]
-    """The tag keys and values of each secret that could be read, by the secret's ARN."""
+    resource_tags: Mapping[str, Sequence[tuple[str, str]]]
+    """The tag keys and values of each resource whose tags were read, by the resource in the request."""
     organization: str | None
     """The ID of the account's organization; empty if there is none; None if unknown or not needed."""
     time: datetime
@@ -231,27 +237,32 @@ def _complete(facts: Facts, group: RequestGroup) -> tuple[str, ...]:
     """Return the prefixes of keys that are absent unless their values are known."""
     of_role = ("aws:principaltag/",) if facts.role else ()
     of_key = (_ENCRYPTION_CONTEXT,) if ENCRYPTED_SECRET in group.context else ()
-    of_tags = _OF_SECRET_TAGS if group.resource.known in facts.secret_tags else ()
+    of_tags = _TAG_PREFIXES[group.service] if group.resource.known in facts.resource_tags else ()
     of_others = (f"{other}:" for other in _SERVICES if other != group.service)
     return ("aws:requesttag/", *of_role, *of_key, *of_tags, *of_others)
 
 
 def _of_tags(facts: Facts, group: RequestGroup) -> Values:
-    """Return the condition keys for a secret's tags; the tags of other resources are unknown.
+    """Return the condition keys for a resource's tags, as far as the tags were read.
 
-    According to AWS, a role's tags do not reliably control who can pass the role:
+    A role's tags are unknown, because they do not reliably control who can pass the role:
     https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html
     If tag keys differ only in case and have different values, AWS does not document which value IAM
     compares, so the value is unknown.
     """
-    values: dict[str, set[str]] = {}
-    for key, value in facts.secret_tags.get(group.resource.known, ()):
-        values.setdefault(key.lower(), set()).add(value)
+    values_by_key: dict[str, set[str]] = {}
+    for key, value in facts.resource_tags.get(group.resource.known, ()):
+        values_by_key.setdefault(key.lower(), set()).add(value)
     return {
         f"{prefix}{key}": (Text("", "value") if others else Text(value),)
-        for key, (value, *others) in values.items()
-        for prefix in _OF_SECRET_TAGS
+        for key, (value, *others) in values_by_key.items()
+        for prefix in _TAG_PREFIXES[group.service]
     }
+
+
+def is_tag_key(key: str) -> bool:
+    """Return whether a condition key is for a tag of a key, bucket, or secret."""
+    return any(key.lower().startswith(prefixes) for prefixes in _TAG_PREFIXES.values())
 
 
 def _of_organization(facts: Facts, group: RequestGroup) -> Values:

@@ -30,11 +30,11 @@ from roles.difference import (
     simplify,
     statements,
 )
-from roles.errors import unknown_status
+from roles.errors import PERMISSIONS_PAGE, unknown_status
 from roles.findings import Finding, State, attempt, attempt_or, cannot_tell, note, problem, unread
 from roles.sources import Source
 from roles.syncs import hint, judge, last_sync
-from roles.view import View, fits, may_fit, view_of_data_source
+from roles.view import View, depends_on_tags, fits, may_fit, view_of_data_source
 
 Findings = Iterable[Finding]
 _Block = tuple[Decision, Cause]
@@ -235,7 +235,18 @@ def _unknown(view: View, policy: Policy, blocked: Sequence[_Block], titles: Sequ
         f"{_cannot(view, titles, 'might not')}: {name_of(policy)} depends on "
         f"{' and '.join(parts)}{place}",
         f"repeat the check with {options}, or start a sync" if options else "start a sync",
+        *dict.fromkeys(_explain_unread_tags(view, blocked)),
     )
+
+
+def _explain_unread_tags(view: View, blocked: Sequence[_Block]) -> Iterator[str]:
+    """Yield the reasons why tags that policies' effects depend on could not be read."""
+    for decision, cause in blocked:
+        tags = view.read_tags(decision) if depends_on_tags(cause) else None
+        if isinstance(tags, Finding):
+            yield (
+                f"to decide this, allow {tags.denied} ({PERMISSIONS_PAGE})" if tags.denied else tags.text
+            )
 
 
 def _statements(blocked: Sequence[_Block]) -> str:

@@ -44,9 +44,11 @@ logging.getLogger("werkzeug").setLevel(logging.ERROR)  # the log would repeat th
 kms.generate_private_key = functools.cache(kms.generate_private_key)  # pyright: ignore[reportPrivateImportUsage]
 
 _BUCKET_ACTIONS = {
+    "abac": "GetBucketAbac",
     "encryption": "GetEncryptionConfiguration",
     "location": "GetBucketLocation",
     "policy": "GetBucketPolicy",
+    "tagging": "GetBucketTagging",
 }
 """The IAM names for the operations on a bucket, by the query in the URL."""
 

@@ -19,6 +19,7 @@ from tests.helpers.world import (
     WIDE,
     World,
     allow,
+    deny,
     own_policy,
     policy,
 )
@@ -211,7 +212,9 @@ def test_command_calls_exactly_the_listed_actions(world: World):
     organization = {"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}
     own = own_policy(SECRET_ARN, allow("s3:*", "*", Condition=organization))
     world.put_policy(own.replace(APPLICATION_ARN, f"{APPLICATION_ARN}-other", 1))
-    world.attach(ROLE_NAME, "managed", policy(allow("sqs:*", "*")))
+    of_others = {"StringEquals": {"aws:ResourceTag/team": "other"}}
+    world.attach(ROLE_NAME, "managed", policy(deny(["kms:*", "s3:*"], "*", Condition=of_others)))
+    world.server.answers["s3:GetBucketAbac"] = {"AbacStatus": {"Status": "Enabled"}}
     called: set[str] = set()
     connection = {"bucketName": "documents", "bucketOwnerAccountId": ACCOUNT}
     world.bucket()

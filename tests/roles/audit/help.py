@@ -63,14 +63,17 @@ def add_granted(world: World) -> None:
     key = create_key(world, deny("kms:Decrypt", "*", Principal="*", Condition=others))
     world.server.answers["organizations:DescribeOrganization"] = {"Organization": {"Id": "o-a1b2c3d4e5"}}
     ingest = allow(INGEST, INDEX_ARN)
+    of_others = {"StringEquals": {"aws:ResourceTag/team": "other"}}
+    by_tag = deny(["kms:Decrypt", "s3:GetObject"], "*", Condition=of_others)
     without = "AllowsAmazonQToIngestDocuments"
-    world.add_own(ingest, name="Granted", without=without, secret={"KmsKeyId": key})
+    world.add_own(ingest, by_tag, name="Granted", without=without, secret={"KmsKeyId": key})
     world.client("kms").create_grant(KeyId=key, GranteePrincipal=world.role_arn, Operations=["Decrypt"])
     # The policy of the bucket from `add_files`, not the role's policy, allows listing the bucket.
     role = "arn:aws:iam::123456789012:role/qbusiness-s3"
     document = json.loads(s3_policy("qbusiness-s3"))
     kept = [each for each in document["Statement"] if each["Action"] != ["s3:ListBucket"]]
-    world.put_policy(policy(*kept), role="qbusiness-s3")
+    world.put_policy(policy(*kept, by_tag), role="qbusiness-s3")
+    world.server.answers["s3:GetBucketAbac"] = {"AbacStatus": {"Status": "Enabled"}}
     listing = allow("s3:ListBucket", "arn:aws:s3:::documents", Principal={"AWS": role})
     world.s3.put_bucket_policy(Bucket="documents", Policy=policy(listing))
 

@@ -32,6 +32,10 @@ TOLD: Final = {
     "kms:ListGrants": "the key policy depends on KMS grants",
     "organizations:DescribeOrganization": "the key policy depends on aws:PrincipalOrgID",
     "s3:GetEncryptionConfiguration": "the account that owns the bucket",
+    **{
+        action: f"to decide this, allow {action} (docs/read-permissions.md)"
+        for action in ("kms:ListResourceTags", "s3:GetBucketAbac", "s3:GetBucketTagging")
+    },
 }
 """Parts of the messages about denied actions; other messages say that the action is not allowed."""
 

@@ -182,6 +182,7 @@ def healthy(name: str) -> dict[str, Any]:
             "KeyUsage": "ENCRYPT_DECRYPT",
             "policy": "delegation",
             "grants": [],
+            "tags": {},
         },
         "subnet-": {
             **in_network,
@@ -206,7 +207,13 @@ def healthy(name: str) -> dict[str, Any]:
             "attached": [],
         },
         ":policy/": {"DefaultVersionId": "v2", "policy": ""},
-        "": {"owner": ACCOUNT, "region": REGION, "policy": ""},  # a bucket
+        "": {  # a bucket
+            "owner": ACCOUNT,
+            "region": REGION,
+            "policy": "",
+            "abac": "Disabled",
+            "tags": {},
+        },
     }
     return next(each for kind, each in kinds.items() if kind in name)
 
@@ -315,6 +322,15 @@ _ABOUT: Final[dict[str, Callable[[Any], Any]]] = {
     },
     "describe_key": lambda it: {"KeyMetadata": it},
     "get_key_policy": lambda it: {"Policy": document(it["policy"])},
+    "list_resource_tags": lambda it: {
+        "Tags": [{"TagKey": key, "TagValue": value} for key, value in it["tags"].items()]
+    },
+    "get_bucket_abac": lambda it: {"AbacStatus": {"Status": it["abac"]}},
+    "get_bucket_tagging": lambda it: (
+        {"TagSet": [{"Key": key, "Value": value} for key, value in it["tags"].items()]}
+        if it["tags"]
+        else Rejected("NoSuchTagSet")
+    ),
     "get_bucket_location": lambda it: {"LocationConstraint": it.get("region")},
     "get_bucket_encryption": lambda it: _encryption(it.get("default")),
     "get_bucket_policy": lambda it: (

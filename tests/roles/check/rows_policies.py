@@ -29,6 +29,11 @@ GRANTS: Final = (
     "allow kms:CreateGrant|kms:ListGrants|kms:RevokeGrant for APPLICATION_ROLE "
     "if Bool kms:GrantIsForAWSResource=#true"
 )
+BY_KEY_TAG: Final = "allow * + deny kms:* if StringNotEquals aws:ResourceTag/team=search"
+BY_BUCKET_TAG: Final = "allow * + deny s3:* if StringEquals aws:ResourceTag/data=secret"
+OF_SEARCH: Final = at(KEY_ARN, tags={"team": "search"})
+SECRET_TAG: Final = {"data": "secret"}
+CLASSIFIED: Final = at("documents", abac="Enabled", tags=SECRET_TAG)
 BY_TAG: Final = "allow * + deny secretsmanager:* if StringNotEquals aws:ResourceTag/team=search"
 FROM_ELSEWHERE: Final = "delegation + deny kms:* for * if NotIpAddress aws:SourceIp=ELSEWHERE"
 BY_VARIABLE: Final = (
@@ -64,6 +69,11 @@ def denying(condition: str) -> str:
 def allowing(condition: str) -> str:
     """Return a key policy that delegates all actions to the account under a condition."""
     return f"allow kms:* for ROOT if {condition}"
+
+
+def with_tag(operator: str) -> str:
+    """Return a boundary that allows decryption only with a key whose tag meets this operator."""
+    return f"allow all but kms:* + allow kms:Decrypt if {operator} aws:ResourceTag/team=search"
 
 
 def trusting(policy: Any) -> Account:
@@ -230,6 +240,47 @@ ROWS: Final = (
         key=allowing("StringEquals aws:PrincipalOrgID=ORG")),
     row("", {f"get_key_policy {KEY_ARN}": {"Policy": document("delegation", "2008-10-17")}}),
     row(UNBOUNDED, boundary=BY_TAG, secret_tags={"team": ""}),
+    # The tags of a key.
+    row("", OF_SEARCH, boundary=BY_KEY_TAG),
+    row("", at(KEY_ARN, tags={"TEAM": "search"}), boundary=BY_KEY_TAG),
+    row(MAYBE_UNBOUNDED, at(KEY_ARN, tags={"Team": "search", "team": "ads"}), boundary=BY_KEY_TAG),
+    row(UNBOUNDED, at(KEY_ARN, tags={"team": "ads"}), boundary=BY_KEY_TAG),
+    row(UNBOUNDED, boundary=BY_KEY_TAG),
+    row(UNBOUNDED, boundary="allow * + deny kms:* if Null aws:ResourceTag/team=true"),
+    row(UNBOUNDED, boundary=with_tag("StringEquals")),
+    row("", OF_SEARCH, boundary=with_tag("StringEquals")),
+    row("", boundary=with_tag("StringEqualsIfExists")),
+    row("", boundary=with_tag("ForAllValues:StringEquals")),
+    row(UNBOUNDED, at(KEY_ARN, tags={"team": ""}), boundary=with_tag("StringEqualsIfExists")),
+    row("", OF_SEARCH, at(ROLE_ARN, Tags=[{"Key": "team", "Value": "search"}]),
+        boundary="allow * + "
+        "deny kms:* if StringNotEquals aws:PrincipalTag/team=${aws:ResourceTag/team}"),
+    row('cannot tell: permissions boundary "to decide this, allow kms:ListResourceTags"',
+        rejected("list_resource_tags"), boundary=BY_KEY_TAG),
+    row('cannot tell: permissions boundary "AWS is throttling kms:ListResourceTags"',
+        rejected("list_resource_tags", code="ThrottlingException"), boundary=BY_KEY_TAG),
+    row("", rejected("list_resource_tags"), boundary=BY_KEY_TAG,
+        context=["aws:ResourceTag/team=search"]),
+    # AWS does not document how key policies evaluate tags.
+    row(MAYBE_NO_KEY, OF_SEARCH, key=allowing("StringEquals aws:ResourceTag/team=search")),
+    row(MAYBE_NO_KEY, OF_SEARCH, boundary=BY_KEY_TAG, key=denying("Null aws:ResourceTag/team=true")),
+    row("", key=allowing("StringEquals aws:ResourceTag/team=search"),
+        context=["aws:ResourceTag/team=search"]),
+    # The tags of a bucket.
+    row("", at("documents", tags=SECRET_TAG), boundary=BY_BUCKET_TAG, bucket=""),
+    row('problem: permissions boundary "s3:GetObject" "s3:ListBucket"', CLASSIFIED,
+        boundary=BY_BUCKET_TAG, bucket=""),
+    row("problem: bucket policy", CLASSIFIED,
+        bucket="deny s3:GetObject for * if StringEquals s3:BucketTag/data=secret"),
+    row("", at("documents", abac="Enabled"), boundary=BY_BUCKET_TAG, bucket=""),
+    row('cannot tell: permissions boundary "to decide this, allow s3:GetBucketAbac"',
+        rejected("get_bucket_abac"), boundary=BY_BUCKET_TAG, bucket=""),
+    row('cannot tell: permissions boundary "to decide this, allow s3:GetBucketTagging"', CLASSIFIED,
+        rejected("get_bucket_tagging"), boundary=BY_BUCKET_TAG, bucket=""),
+    row('cannot tell: permissions boundary "has the unknown status"', at("documents", abac="Paused"),
+        boundary=BY_BUCKET_TAG, bucket=""),
+    row("cannot tell: encryption, bucket policy, permissions boundary", CLASSIFIED,
+        boundary=BY_BUCKET_TAG, bucket="", settings=OF_OTHER),
     # Policies from AWS's pages and sample repositories. At most one in ten should remain undecided.
     published("", key="delegation"),
     published("", key=f"delegation + {ADMINISTRATION} + {USE} + {GRANTS}"),
@@ -363,7 +414,8 @@ ROWS: Final = (
     published(UNBOUNDED, boundary="allow all but ec2:* + allow ec2:* on arn:aws:ec2:REGION:*:*"),
     published(UNBOUNDED, boundary="allow * + deny ec2:* not on arn:aws:ec2:*:ACCOUNT:subnet/*"),
     published("", boundary="allow * + deny ec2:* if StringNotEquals ec2:Region=REGION|eu-west-1"),
-    published(UNBOUNDED, boundary="allow * + deny ec2:* if StringNotEqualsIfExists ec2:Region=eu-west-1"),
+    published(UNBOUNDED,
+        boundary="allow * + deny ec2:* if StringNotEqualsIfExists ec2:Region=eu-west-1"),
     published(UNBOUNDED, boundary="allow * if StringEquals ec2:Region=REGION"),
     published(UNBOUNDED,
         boundary="allow * + deny ec2:CreateNetworkInterface on INTERFACES/* if "

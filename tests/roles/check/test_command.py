@@ -29,6 +29,7 @@ from tests.helpers.world import (
     World,
     allow,
     allow_key,
+    deny,
     policy,
 )
 from tests.roles.check import account
@@ -44,8 +45,12 @@ OPTIONAL: Final = (
     "organizations:DescribeOrganization",
     "secretsmanager:ListSecretVersionIds",
     "kms:ListGrants",
+    "kms:ListResourceTags",
+    "s3:GetBucketAbac",
+    "s3:GetBucketTagging",
 )
 """Actions without which an answer can be `cannot tell`, but no question is skipped."""
+OF_SEARCH: Final = {"StringNotEquals": {"aws:ResourceTag/team": "search"}}
 OF_ENTRIES: Final = ("secretId", "kmsKeyId", "allowNetworkInterfaceDeletion")
 
 
@@ -217,9 +222,13 @@ def test_command_calls_exactly_the_listed_actions(world: World):
     world.check()
     called = {*world.server.calls}
     world.key_policy(allow_key(ADMIN))
+    # The role policy has a condition on a tag, but not for requests to KMS.
+    assert "kms:ListResourceTags" not in called
+    world.put_policy(policy(deny(["kms:*", "s3:*"], "*", Condition=OF_SEARCH)), "guard")
     world.check()
     called |= {*world.server.calls}
     world.use_bucket()
+    world.server.answers["s3:GetBucketAbac"] = {"AbacStatus": {"Status": "Enabled"}}
     world.server.data_source()["configuration"] = {"type": "S3V2", "bucketName": "documents"}
     assert world.check().remark == ""  # AWS supports this connector
     assert called | {*world.server.calls} == {*ACTIONS["check"]}
