@@ -21,6 +21,8 @@ OF_ACCOUNT: Final = {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
 OF_APPLICATION: Final = {"ArnLike": {"aws:SourceArn": APPLICATION_ARN}}
 OF_OTHERS: Final = {"ArnLike": {"aws:SourceArn": APPLICATION_ARN.replace(ACCOUNT, OTHER_ACCOUNT)}}
 ROLE: Final = Arn.of(f"arn:aws:iam::{ACCOUNT}:role/x")
+ORGANIZATION: Final = "o-a1b2c3d4e5"
+ANY_VALUE: Final = "ForAnyValue:StringLike"
 TO_AMAZON_Q: Final = {"StringEquals": {"iam:PassedToService": AMAZON_Q["Service"]}}
 ADMINISTRATOR: Final = "administrator access"
 ASSUMES: Final = "permission to assume every role in the account"
@@ -48,8 +50,22 @@ def trust(principal: Any, **condition: Any) -> dict[str, Any]:
         (trust(AMAZON_Q, **OF_ACCOUNT), ""),
         (trust(AMAZON_Q, **OF_APPLICATION), ""),
         (trust(AMAZON_Q, StringLike={"aws:SourceAccount": "*"}), FOR_ALL + IF),
-        (trust(AMAZON_Q, StringEquals={"aws:SourceAccount": [ACCOUNT, OTHER_ACCOUNT]}), FOR_ALL + IF),
-        (trust(AMAZON_Q, **OF_OTHERS), FOR_ALL + IF),
+        (trust(AMAZON_Q, StringLike={"aws:SourceAccount": [ACCOUNT, "4444*"]}), FOR_ALL + IF),
+        (trust(AMAZON_Q, StringEqualsIfExists={"aws:SourceAccount": ACCOUNT}), FOR_ALL + IF),
+        (trust(AMAZON_Q, StringEquals={"aws:SourceAccount": [ACCOUNT, OTHER_ACCOUNT]}), ""),
+        (trust(AMAZON_Q, **OF_OTHERS), ""),
+        (trust(AMAZON_Q, ArnLike={"aws:SourceArn": "arn:aws:qbusiness:*:*:*"}), FOR_ALL + IF),
+        (trust(AMAZON_Q, ArnLike={"aws:SourceArn": "arn:aws:s3:::documents"}), FOR_ALL + IF),
+        (trust(AMAZON_Q, StringEquals={"aws:SourceOrgID": ORGANIZATION}), ""),
+        (trust(AMAZON_Q, StringLike={"aws:SourceOrgID": [ORGANIZATION, "o-*"]}), FOR_ALL + IF),
+        (trust(AMAZON_Q, StringLike={"aws:SourceOrgID": f"{ORGANIZATION[:-1]}?"}), FOR_ALL + IF),
+        (trust(AMAZON_Q, StringNotEquals={"aws:SourceOrgID": ORGANIZATION}), FOR_ALL + IF),
+        (trust(AMAZON_Q, **{ANY_VALUE: {"aws:SourceOrgPaths": f"{ORGANIZATION}/r-ab12/*"}}), ""),
+        (trust(AMAZON_Q, **{ANY_VALUE: {"aws:SourceOrgPaths": "o-*/r-ab12/*"}}), FOR_ALL + IF),
+        (
+            trust(AMAZON_Q, **{"ForAllValues:StringLike": {"aws:SourceOrgPaths": f"{ORGANIZATION}/*"}}),
+            FOR_ALL + IF,  # a request without the key meets the condition
+        ),
         (trust({"Service": ["ec2.amazonaws.com", "lambda.amazonaws.com"]}), ""),
         (trust({"Service": ["ec2.amazonaws.com", "s3.amazonaws.com"]}), FOR_ALL),
         (trust("*"), "trusts everybody"),

@@ -119,8 +119,10 @@ IN_GOV_CLOUD: Final = {"arn:aws:": "arn:aws-us-gov:", "us-east-1": "us-gov-west-
 
 
 def test_answers_in_another_partition_are_the_same():
-    # Some omitted rows, such as those about Availability Zones, depend on the Region or partition.
-    for row in ROWS[4::8]:
+    # Rows about Availability Zones, partitions, and the default Region of a bucket differ.
+    depends_on_place = re.compile("use1-|aws-us-gov|'region': None")
+    rows = [row for row in ROWS if not depends_on_place.search(repr(row.world))]
+    for row in rows[4::8]:
         here, there = said_elsewhere(row.world, {}), said_elsewhere(row.world, IN_GOV_CLOUD)
         digest = re.compile(r"[0-9a-f]{16}\b")  # a digest of an ARN
         expected = digest.sub("", translated(here.out, IN_GOV_CLOUD))
