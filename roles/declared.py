@@ -7,6 +7,7 @@ backend and secrets provider works.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from shlex import quote
 from typing import Any, Final, NamedTuple
 
@@ -154,12 +155,10 @@ def read_stack(name: str, *, show_secrets: bool) -> Stack:
         else:
             left_out[label] = found
     if not (roles or left_out):
-        importing = file_name("import", name).exists() and "follow docs/adopt.md#import-the-roles"
-        raise InputError(
-            f"stack {name} has no ConnectorRole"
-            if resources
-            else f"stack {name} is not deployed: first {importing or _up(name)}"
-        )
+        if resources:
+            raise InputError(f"stack {name} has no ConnectorRole")
+        step = "follow docs/adopt.md#import-the-roles" if _is_import_pending(name) else _up(name)
+        raise InputError(f"stack {name} is not deployed: first {step}")
     arns = frozenset(each.role_arn for each in roles)
     components = {component["urn"] for _, component in _components(resources)}
     in_state = (
@@ -174,6 +173,24 @@ def read_stack(name: str, *, show_secrets: bool) -> Stack:
         tuple(each._replace(siblings=arns) for each in roles),
         left_out,
         frozenset(arn for arn in in_state if isinstance(arn, str)),
+    )
+
+
+def _is_import_pending(stack: str) -> bool:
+    """Return whether the stack, which has no resources, still has to import those in its import file.
+
+    The file can be left over from an import whose resources no longer belong to the stack.
+    """
+    path = file_name("import", stack)
+    if not path.exists():
+        return False
+    written = int(path.stat().st_mtime)  # the times in the history have no fractions of a second
+    updates = query_pulumi(stack, "stack", "history", "--json", show_secrets=False)
+    return not any(
+        update["result"] == "succeeded"
+        and update["kind"] in ("destroy", "resource-import")
+        and datetime.fromisoformat(update["endTime"]).timestamp() >= written
+        for update in updates
     )
 
 

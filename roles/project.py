@@ -85,8 +85,8 @@ def file_name(kind: str, stack: str, ending: str = "json") -> Path:
     return Path(f"{kind}-{stack.replace('/', '-')}.{ending}")
 
 
-def query_pulumi(stack: str, *command: str, show_secrets: bool) -> dict[str, Any]:
-    """Run a read-only Pulumi command about a stack, and return the JSON object that it prints.
+def query_pulumi(stack: str, *command: str, show_secrets: bool) -> Any:
+    """Run a read-only Pulumi command about a stack, and return the parsed JSON that it prints.
 
     Raises InputError if Pulumi is not on PATH or the command fails.
     """

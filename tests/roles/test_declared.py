@@ -1,8 +1,10 @@
 """Tests `roles/declared.py`, which reads a program's roles from its stack's state."""
 
 import json
+import os
 import subprocess
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +23,7 @@ WIKI: Final = declared("wiki", ROLE_ARN, TRUST, POLICY)
 SECOND_ARN: Final = f"{ROLE_ARN}2"
 TICKETS: Final = declared("tickets", SECOND_ARN, TRUST, POLICY)
 UP: Final = "first run `pulumi up --stack dev`"
+IMPORT: Final = "first follow docs/adopt.md#import-the-roles"
 KIND: Final = "aws:iam/rolePolicy:RolePolicy"
 
 
@@ -28,8 +31,10 @@ KIND: Final = "aws:iam/rolePolicy:RolePolicy"
 def read(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Stack]:
     """Return a function that reads a stack with a given state."""
 
-    def read_state(state: Any, *, shows: bool = False) -> Stack:
+    def read_state(state: Any, *updates: Any, shows: bool = False) -> Stack:
         def run(*command: str) -> subprocess.CompletedProcess[str]:
+            if command == ("stack", "history", "--json", "--stack", "dev"):
+                return subprocess.CompletedProcess(command, 0, json.dumps(updates), "")
             assert command[:4] == ("stack", "export", "--stack", "dev")
             assert ("--show-secrets" in command) == shows
             return subprocess.CompletedProcess(command, 0, json.dumps(state), "")
@@ -135,13 +140,32 @@ def test_stack_without_roles_is_rejected(read: Any, state: Any, because: str):
         read(state)
 
 
-def test_error_recommends_import_if_the_import_file_exists(
-    read: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def update(kind: str, time: str = "2026-11-02T12:30:01.000Z", result: str = "succeeded") -> Any:
+    """Return an entry of a stack's history."""
+    return {"kind": kind, "result": result, "startTime": time, "endTime": time, "config": {}}
+
+
+@pytest.mark.parametrize(
+    ("updates", "step"),
+    [
+        ([], IMPORT),
+        ([update("resource-import", result="failed"), update("refresh")], IMPORT),
+        ([update("destroy", "2026-11-02T12:29:59.000Z")], IMPORT),
+        ([update("destroy"), update("resource-import")], UP),
+        ([update("resource-import", "2026-11-02T12:30:00.000Z")], UP),
+    ],
+    ids=["never updated", "import failed", "destroyed before", "destroyed after", "state deleted"],
+)
+def test_error_recommends_import_until_the_import_succeeds(
+    read: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, updates: list[Any], step: str
 ):
     monkeypatch.chdir(tmp_path)
-    Path("import-dev.json").touch()
-    with pytest.raises(InputError, match="not deployed: first follow docs/adopt"):
-        read({"deployment": None})
+    path = Path("import-dev.json")
+    path.touch()
+    written = datetime(2026, 11, 2, 12, 30, 0, 500_000, UTC).timestamp()
+    os.utime(path, (written, written))
+    with pytest.raises(InputError, match=f"^stack dev is not deployed: {step}$"):
+        read({"deployment": None}, *updates)
 
 
 def test_trust_policy_without_an_application_is_rejected(read: Any):
