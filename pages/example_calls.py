@@ -51,8 +51,6 @@ class PolicyOption(NamedTuple):
     values: Mapping[str, tuple[Any, ...]]
     """The setting's values by the text in `Options`, each followed by the ARNs that it adds to the role policy. The
     first value is unset; the others are in the role's account, in another account, or in an unusual form."""
-    determined: bool = True
-    """Whether a data source determines the value. If not, `check` skips the statement's requests."""
 
 
 _LONG_NAME: Final = f"{'a/very-long/' * 8}name-a1B2c3"

@@ -63,7 +63,7 @@ def _simulated(reply: Reply, resource: str) -> Simulated:
     elif not all(each.get("AllowedByPermissionsBoundary", True) for each in bounds):
         reason = "the permissions boundary does not allow it"
     elif decision == "explicitDeny":
-        reason = f"{', '.join(names) or _UNNAMED} denies it"
+        reason = f"{' and '.join(names) or _UNNAMED} {'deny' if len(names) > 1 else 'denies'} it"
     return Simulated(
         decision == "allowed",
         decision == "explicitDeny",

@@ -15,6 +15,7 @@ FOREIGN: Final = {"secretId": NAMES["FOREIGN_SECRET"]}
 OF_OTHER: Final = {"bucketAccountId": OTHER_ACCOUNT}
 ADMIN: Final = f"arn:aws:iam::{ACCOUNT}:role/team/admin"
 EXPLICIT: Final = {"EvalDecision": "explicitDeny", "MatchedStatements": [{"SourcePolicyId": "scp"}]}
+BOTH: Final = {"MatchedStatements": [{"SourcePolicyId": name} for name in ("first", "second", "first")]}
 IMPLICIT: Final = {"EvalDecision": "implicitDeny"}
 BY_ORGANIZATION: Final = {"OrganizationsDecisionDetail": {"AllowedByOrganizations": False}}
 BY_BOUNDARY: Final = {"PermissionsBoundaryDecisionDetail": {"AllowedByPermissionsBoundary": False}}
@@ -153,7 +154,9 @@ ROWS: Final = (
         simulated(READ, SECRET_ARN, IMPLICIT | BY_ORGANIZATION | lacking("aws:SourceIp")), alone=True),
     row("problem: other policies; skipped: simulation",
         rejected("simulate_principal_policy"), guard="allow *", alone=True),
-    row("problem: simulation", simulated(READ, SECRET_ARN, EXPLICIT), alone=True),
+    row('problem: simulation "scp denies it"', simulated(READ, SECRET_ARN, EXPLICIT), alone=True),
+    row('problem: simulation "first and second deny it"',
+        simulated(READ, SECRET_ARN, EXPLICIT | BOTH), alone=True),
     row("cannot tell: simulation",
         simulated(READ, SECRET_ARN, EXPLICIT | lacking("aws:SourceIp")), alone=True),
     row("problem: simulation", simulated(READ, SECRET_ARN, IMPLICIT | lacking("kms:ViaService")),

@@ -113,11 +113,10 @@ def test_requests_of_each_connector_match_aws_pages(connector: str, options: Opt
         for action in group.actions
     }
     own = {(call.action, arn) for call in OWN_CALLS.get(connector, ()) for arn in call.resources}
-    undetermined = {each.statement for each in example_calls.OPTIONS.values() if not each.determined}
     assert found == own | {
         (request.action, general(request.resource))
         for call in connector_calls(options)
-        if call.allowed and call.sid.removeprefix("AllowsAmazonQTo") not in undetermined
+        if call.allowed
         for request in call.requests
     }
 
