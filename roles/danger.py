@@ -53,14 +53,8 @@ Anybody can register an owner's name that is still free, so patterns must contai
 https://docs.github.com/en/actions/reference/openid-connect-reference,
 https://docs.gitlab.com/ci/secrets/id_token_authentication/, and
 https://developer.hashicorp.com/terraform/cloud-docs/workspaces/dynamic-provider-credentials/workload-identity-tokens"""
-_SOURCES: Final[Mapping[str, re.Pattern[str]]] = {
-    "aws:SourceAccount": re.compile(r"[0-9]{12}"),
-    "aws:SourceArn": re.compile(r"arn:[^:]*:[^:]*:[^:]*:[0-9]{12}:.*", re.DOTALL),
-    "aws:SourceOrgID": re.compile(r"o-[a-z0-9]{10,32}"),
-    "aws:SourceOrgPaths": re.compile(r"o-[a-z0-9]{10,32}/.*", re.DOTALL),
-}
-"""The condition keys for the resource on whose behalf a service acts. Each pattern matches values that
-specify a single account or organization; their other parts may contain wildcards."""
+_ORGANIZATION_ID: Final = re.compile(r"o-[a-z0-9]{10,32}")
+"""https://docs.aws.amazon.com/organizations/latest/APIReference/API_Organization.html"""
 _MADE_UP_NAMES: Final = ("x", "another/path/name-1")
 """Made-up names. A pattern that matches both of them matches nearly every role or secret."""
 
@@ -142,7 +136,7 @@ def _open_to(statement: Statement, account: str) -> str:
     if "Federated" in kinds and not _requires_subject(statement):
         return "trusts every user of an identity provider"
     services = {name for kind, name in principals if kind == "Service"}
-    if services.difference(_OWN_ACCOUNT_SERVICES) and not _limits_accounts(statement):
+    if services.difference(_OWN_ACCOUNT_SERVICES) and not _limits_sources(statement, account):
         return "trusts a service in other accounts"
     return ""
 
@@ -169,16 +163,22 @@ def _is_anybody(key: str, subject: str) -> bool:
     return covers(subject, "*") or (of_any_owner and end not in start.removeprefix(prefix))
 
 
-def _limits_accounts(statement: Statement) -> bool:
-    """Return whether a service can use a role only for listed accounts, or for listed organizations.
+def _limits_sources(statement: Statement, account: str) -> bool:
+    """Return whether a service can use a role only for this account, or only for one organization.
 
-    AWS recommends these conditions. Another account in the list is not dangerous, because a role can be
-    passed only to a service in the role's own account:
-    https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html and
-    https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html
+    AWS recommends conditions on either. Whether the organization is the account's own is not known here:
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html
     """
-    return any(
-        all(map(pattern.fullmatch, values))
-        for key, pattern in _SOURCES.items()
-        for values in certain_values(statement.conditions, key)
+    conditions = statement.conditions
+    accounts = [{*values} for values in certain_values(conditions, "aws:SourceAccount")]
+    accounts += [
+        {Arn.of(arn).account for arn in arns} for arns in certain_values(conditions, "aws:SourceArn")
+    ]
+    organizations = [{*values} for values in certain_values(conditions, "aws:SourceOrgID")]
+    organizations += [
+        {path.partition("/")[0] for path in paths}
+        for paths in certain_values(conditions, "aws:SourceOrgPaths")
+    ]
+    return {account} in accounts or any(
+        len(ids) == 1 and all(map(_ORGANIZATION_ID.fullmatch, ids)) for ids in organizations
     )
