@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
+from multiprocessing import TimeoutError as ResultTimeoutError
 from multiprocessing.pool import ThreadPool
 from threading import current_thread, main_thread
 from typing import Final, TypeVar, cast
@@ -15,6 +16,12 @@ AWS publishes no rate limits for reading from IAM and Amazon Q Business. AWS thr
 its token bucket, which is refilled every second, is empty. `Account`'s clients slow down if throttled:
 https://docs.aws.amazon.com/boto3/latest/guide/retries.html
 https://aws.amazon.com/blogs/security/how-to-monitor-and-query-iam-resources-at-scale-part-2/"""
+_LONGEST_WAIT: Final = 1.0
+"""The maximum number of seconds before the main thread handles an interruption.
+
+Python handles a signal in the main thread, between two instructions. If the signal comes just before a
+lock is awaited, the system call does not end early, so the main thread must not wait without a limit:
+https://docs.python.org/3/library/signal.html#execution-of-python-signal-handlers"""
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -33,12 +40,12 @@ def read_each(
     if len(items) == 1 or current_thread() is not main_thread():
         return [read(item) for item in items]
     errors: dict[int, BaseException] = {}
-    parent = copy_context()  # Pulumi keeps its configuration in context variables
+    parent_context = copy_context()  # Pulumi keeps its configuration in context variables
 
-    def work(numbered: tuple[int, _Item]) -> _Result | None:
-        number, item = numbered
+    def read_item(numbered_item: tuple[int, _Item]) -> _Result | None:
+        number, item = numbered_item
         try:
-            return None if errors else parent.copy().run(read, item)
+            return None if errors else parent_context.copy().run(read, item)
         except BaseException as error:  # noqa: BLE001 if uncaught, it would hang the pool
             errors[number] = error
             return None
@@ -46,7 +53,12 @@ def read_each(
     results: list[_Result] = []
     # The pool's threads are daemons, so an interrupted command does not wait for AWS's responses.
     with ThreadPool(min(THREADS, len(items)) or 1) as pool:
-        for result in pool.imap(work, enumerate(items)):
+        pending_results = pool.imap(read_item, enumerate(items))
+        while len(results) < len(items):
+            try:
+                result = pending_results.next(_LONGEST_WAIT)
+            except ResultTimeoutError:
+                continue
             results.append(cast("_Result", result))
             if not errors:
                 notes.progress(name, len(results), len(items))

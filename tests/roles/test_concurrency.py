@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from _thread import interrupt_main
 from threading import Barrier, Event
 
 import pytest
@@ -46,6 +47,23 @@ def test_error_from_first_item_is_raised_and_reading_stops():
     with pytest.raises(ValueError, match="0"):
         read_each(read, range(1_000), QUIET, "items")
     assert len(seen) <= 2 * THREADS
+
+
+def test_interruption_just_before_wait_does_not_wait_for_pending_calls():
+    answered = Event()
+    answers: list[bool] = []
+
+    def read(item: int) -> None:
+        if item == 0:
+            interrupt_main()  # sets the signal's flag, and ends no system call
+        answers.append(answered.wait(TIMEOUT))
+
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            read_each(read, range(2), QUIET, "items")
+        assert answers == []
+    finally:
+        answered.set()
 
 
 @pytest.mark.slow
