@@ -1,5 +1,6 @@
 """Format an audit's records, the most severe first, as text, Markdown, CSV, or JSON."""
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
@@ -11,8 +12,10 @@ from roles.audit.survey import Reading, Survey
 from roles.output import Line, Part, Table
 
 _HEAD: Final = ("DATA SOURCE", "CONNECTOR", "ROLE", "USED BY", "LAST USED", "RESULT")
-_FORMULA: Final = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""The characters with which a formula begins, including full-width characters.
+_FORMULA: Final = re.compile('((?:^|;)[ "]*)(?=[=+\\-@\uff1d\uff0b\uff0d\uff20])')
+"""The text before a character, perhaps a full-width one, with which a spreadsheet's formula begins.
+
+In some locales, semicolons separate a spreadsheet's cells, even between a CSV cell's quotation marks.
 https://owasp.org/www-community/attacks/CSV_Injection"""
 
 
@@ -47,8 +50,8 @@ def document(head: Head, results: Results, records: Iterable[Record]) -> dict[st
 def rows(head: Head, records: Iterable[Record]) -> Iterator[list[str]]:
     """Yield a header, and then a row for each record."""
     yield [*head, *_entries(Record("note", ""))]
-    for each in records:
-        yield [*map(_cell, (*head.values(), *_entries(each).values()))]
+    for record in records:
+        yield [*map(_format_cell, (*head.values(), *_entries(record).values()))]
 
 
 def parts(head: Head, results: Results, records: Iterable[Record]) -> Iterator[Part]:
@@ -139,10 +142,11 @@ def _lines(record: Record, *, is_some: bool) -> Iterator[Line]:
     yield from (Line(f"      {each}", 8) for each in (*record.details, *record.syncs, *labels))
 
 
-def _cell(value: str | Iterable[str]) -> str:
-    """Return a printable cell that no spreadsheet interprets as a formula."""
+def _format_cell(value: str | Iterable[str]) -> str:
+    """Return a printable cell with an apostrophe wherever a spreadsheet would begin a formula."""
     text = value if isinstance(value, str) else "; ".join(value)
-    shown = "".join(
-        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
+    printable = "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
     )
-    return f"'{shown}" if shown.startswith(_FORMULA) else shown
+    return _FORMULA.sub(r"\1'", printable)

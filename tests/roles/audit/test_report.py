@@ -77,13 +77,19 @@ def test_report_on_three_accounts_matches_page_and_golden_file(
 def test_csv_cells_contain_no_formulas_or_control_characters():
     cells = {
         **{f"{start}1+1": f"'{start}1+1" for start in "=+-@\uff1d\uff0b\uff0d\uff20"},
+        **{f"x;{start}1+1": f"x;'{start}1+1" for start in "=+-@\uff1d\uff0b\uff0d\uff20"},
         "a=1": "a=1",
+        "a;b=1; c, =1": "a;b=1; c, =1",
+        'x;y; "=1;=2': "x;y; \"'=1;'=2",
+        " =1": " '=1",
         "Gr\xf6\xdfe, \u6587": "Gr\xf6\xdfe, \u6587",
         "two\nlines\x1b[2J\u202e": "two\\nlines\\x1b[2J\\u202e",
         "\t=1": "\\t=1",
     }
-    head, *found = rows(HEAD, [Record("note", "", text=each) for each in cells])
-    assert [each[head.index("text")] for each in found] == [*cells.values()]
+    header, *finding_rows = rows(HEAD, [Record("note", "", text=text) for text in cells])
+    assert [row[header.index("text")] for row in finding_rows] == [*cells.values()]
+    _, row = rows(HEAD, [Record("note", "", details=("a", "=1"))])
+    assert row[header.index("details")] == "a; '=1"
 
 
 @pytest.mark.slow
