@@ -15,26 +15,29 @@ from sandbox.qbusiness import QBusiness
 
 ACCOUNT: Final = "123456789012"
 """The sandbox's account, which is moto's default account."""
-OTHER_ACCOUNT: Final = "210987654321"
+DOCUMENTS_ACCOUNT: Final = "210987654321"
 """The account that owns DOCUMENTS_BUCKET."""
 APPLICATION_ID: Final = "a1b2c3d4-5678-90ab-cdef-111111111111"
 INDEX_ID: Final = "b2c3d4e5-6789-01ab-cdef-222222222222"
 SECRET_ARN: Final = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:qbusiness/aem-cloud-a1B2c3"
 KEY_ID: Final = "1234abcd-12ab-34cd-56ef-1234567890ab"
 KEY_ARN: Final = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{KEY_ID}"
-SECRETS: Final[Mapping[str, str | None]] = {
+KEY_ARN_BY_SECRET_ID: Final[Mapping[str, str | None]] = {
     "qbusiness/aem-cloud-a1B2c3": KEY_ARN,
     "qbusiness/intranet-b2C3d4": KEY_ARN,
     "qbusiness/slack-d4E5f6": None,
     "qbusiness/wiki-c3D4e5": None,
 }
-"""The customer managed key that encrypts each secret; None if AWS manages the key."""
+"""The customer managed key that encrypts each secret; None if AWS manages the key.
+
+A secret's ID is the last part of its ARN.
+"""
 CERTIFICATE_BUCKET: Final = "qbusiness-files"
-CERTIFICATE: Final = "sharepoint.crt"
+CERTIFICATE_OBJECT_KEY: Final = "sharepoint.crt"
 DOCUMENTS_BUCKET: Final = "qbusiness-documents"
 VPC_ID: Final = "vpc-0d4e5f60718293041"
 # These subnets are in use1-az1 and use1-az2, which are zones that Amazon Q Business supports.
-SUBNETS: Final[Mapping[str, tuple[str, str]]] = {
+ZONE_AND_CIDR_BY_SUBNET_ID: Final[Mapping[str, tuple[str, str]]] = {
     "subnet-0a1b2c3d4e5f60718": (f"{REGION}b", "10.0.0.0/24"),
     "subnet-0b2c3d4e5f6071829": (f"{REGION}c", "10.0.1.0/24"),
 }
@@ -48,12 +51,12 @@ def fill_qbusiness(qbusiness: QBusiness) -> None:
     qbusiness.add(APPLICATION_ID, INDEX_ID, displayName="Main", type="ENTERPRISE")
 
 
-def bucket_owner(name: str) -> str | None:
+def bucket_owner(bucket_name: str) -> str | None:
     """Return the account that owns a bucket; None if the bucket does not exist."""
     from moto.s3.models import s3_backends
 
-    _, account = s3_backends.bucket_accounts.get(name, (None, None))
-    return account
+    _partition, account_id = s3_backends.bucket_accounts.get(bucket_name, (None, None))
+    return account_id
 
 
 def _fill_secrets_manager() -> None:
@@ -61,23 +64,23 @@ def _fill_secrets_manager() -> None:
     from moto.secretsmanager.utils import SecretsManagerSecretIdentifier
     from moto.utilities.id_generator import moto_id_manager
 
-    for secret_id, key in SECRETS.items():
-        name, _, suffix = secret_id.rpartition("-")
+    for secret_id, key_arn in KEY_ARN_BY_SECRET_ID.items():
+        secret_name, _, suffix = secret_id.rpartition("-")
         # Only this secret gets the suffix. If it is recreated, the new secret gets a different suffix.
-        secret = SecretsManagerSecretIdentifier(ACCOUNT, REGION, name)
-        moto_id_manager.set_custom_id(secret, suffix)
+        moto_identifier = SecretsManagerSecretIdentifier(ACCOUNT, REGION, secret_name)
+        moto_id_manager.set_custom_id(moto_identifier, suffix)
         secretsmanager_backends[ACCOUNT][REGION].create_secret(
-            name=name,
+            name=secret_name,
             secret_string="{}",
             secret_binary=None,
             description="Credentials of a data source",
             tags=[],
-            kms_key_id=key,
+            kms_key_id=key_arn,
             client_request_token=None,
             replica_regions=[],
             force_overwrite=False,
         )
-        moto_id_manager.unset_custom_id(secret)
+        moto_id_manager.unset_custom_id(moto_identifier)
 
 
 def _fill_kms() -> None:
@@ -99,9 +102,9 @@ def _fill_ec2() -> None:
     ec2 = ec2_backends[ACCOUNT][REGION]
     with patch.object(vpcs, "random_vpc_id", return_value=VPC_ID):
         ec2.create_vpc("10.0.0.0/16")
-    for subnet_id, (zone, addresses) in SUBNETS.items():
+    for subnet_id, (zone, cidr_block) in ZONE_AND_CIDR_BY_SUBNET_ID.items():
         with patch.object(subnets, "random_subnet_id", return_value=subnet_id):
-            ec2.create_subnet(VPC_ID, addresses, availability_zone=zone)
+            ec2.create_subnet(VPC_ID, cidr_block, availability_zone=zone)
     with patch.object(security_groups, "random_security_group_id", return_value=SECURITY_GROUP_ID):
         ec2.create_security_group("qbusiness", "Amazon Q Business", VPC_ID)
 
@@ -109,21 +112,21 @@ def _fill_ec2() -> None:
 def _fill_s3() -> None:
     from moto.s3.models import s3_backends
 
-    ours = s3_backends[ACCOUNT]["aws"]
-    ours.create_bucket(CERTIFICATE_BUCKET, REGION)
-    ours.put_object(CERTIFICATE_BUCKET, CERTIFICATE, b"certificate")
-    theirs = s3_backends[OTHER_ACCOUNT]["aws"]
-    theirs.create_bucket(DOCUMENTS_BUCKET, REGION)
-    bucket = f"arn:aws:s3:::{DOCUMENTS_BUCKET}"
+    sandbox_s3 = s3_backends[ACCOUNT]["aws"]
+    sandbox_s3.create_bucket(CERTIFICATE_BUCKET, REGION)
+    sandbox_s3.put_object(CERTIFICATE_BUCKET, CERTIFICATE_OBJECT_KEY, b"certificate")
+    documents_s3 = s3_backends[DOCUMENTS_ACCOUNT]["aws"]
+    documents_s3.create_bucket(DOCUMENTS_BUCKET, REGION)
+    bucket_arn = f"arn:aws:s3:::{DOCUMENTS_BUCKET}"
     # The bucket's owner must also let roles in another account read the bucket.
     statement = {
         "Effect": "Allow",
         "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
         "Action": ["s3:GetObject", "s3:ListBucket"],
-        "Resource": [bucket, f"{bucket}/*"],
+        "Resource": [bucket_arn, f"{bucket_arn}/*"],
     }
-    policy = {"Version": "2012-10-17", "Statement": [statement]}
-    theirs.put_bucket_policy(DOCUMENTS_BUCKET, json.dumps(policy).encode())
+    bucket_policy = {"Version": "2012-10-17", "Statement": [statement]}
+    documents_s3.put_bucket_policy(DOCUMENTS_BUCKET, json.dumps(bucket_policy).encode())
 
 
 FILL: Final[Mapping[str, Callable[[], None]]] = {

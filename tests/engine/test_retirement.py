@@ -1,7 +1,7 @@
 """Tests docs/operate: the documented commands retire a data source and hand back roles."""
 
 from pages.examples import APPLICATION_ID, INDEX_ID
-from sandbox.account import SUBNETS
+from sandbox.account import ZONE_AND_CIDR_BY_SUBNET_ID
 from tests.helpers.page import blocks, prose, run_script, run_section
 from tests.helpers.stacks import Aws, NewStack
 from tests.helpers.support import PROJECT_NAME, REQUIRED, golden
@@ -46,7 +46,9 @@ def test_roles_are_handed_back_and_data_source_is_retired(new_stack: NewStack, a
     ec2 = aws.client("ec2")
     tag = {"Key": "AMAZON_Q", "Value": f"qbusiness_123456789012_{APPLICATION_ID}_x"}
     tagged = [{"ResourceType": "network-interface", "Tags": [tag]}]
-    added = ec2.create_network_interface(SubnetId=min(SUBNETS), TagSpecifications=tagged)
+    added = ec2.create_network_interface(
+        SubnetId=min(ZONE_AND_CIDR_BY_SUBNET_ID), TagSpecifications=tagged
+    )
     interface = added["NetworkInterface"]["NetworkInterfaceId"]
     listed = run_section(stack, "Delete the network interfaces", INTERFACE=interface).stdout
     assert f"{interface}\tavailable\t" in listed

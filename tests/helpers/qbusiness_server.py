@@ -35,7 +35,7 @@ from werkzeug.wrappers import Request, Response
 
 from pages.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, REGION
 from sandbox.iam_rules import listed
-from sandbox.qbusiness import QBusiness, parse
+from sandbox.qbusiness import QBusiness, parse_request
 
 DATA_SOURCE_ID = "c3d4e5f6-7890-12ab-cdef-333333333333"
 # Create moto's applications and RSA keys only once, because they are slow to create and keep no state.
@@ -180,7 +180,7 @@ class Server:
 
 def _operation(service: str, request: Request) -> str:
     if service == "qbusiness":
-        return parse(request)[0].name
+        return parse_request(request)[0].name
     if service == "s3":
         query = request.query_string.decode().partition("&")[0].rstrip("=")
         return _BUCKET_ACTIONS.get(query, f"{request.method} {request.full_path}")
