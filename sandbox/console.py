@@ -5,7 +5,7 @@ from typing import Final
 
 from sandbox.account import ACCOUNT, APPLICATION_ID, INDEX_ID, KEY_ARN, SECRET_ARN
 from sandbox.environment import REGION
-from sandbox.provider.calls import client
+from sandbox.provider.calls import get_client
 
 _ROLE_NAME: Final = "QBusiness-DataSource-x1y2z"
 _DISPLAY_NAME: Final = "Console"
@@ -27,7 +27,7 @@ _TRUST_POLICY: Final = {
 }
 # Several data sources could share this policy. Unlike the policy on AWS's page for AEM, it allows
 # access to all secrets, and allows ingestion only on the index, not on the application.
-_POLICY: Final = {
+_ROLE_POLICY: Final = {
     "Version": "2012-10-17",
     "Statement": [
         {
@@ -54,28 +54,34 @@ _POLICY: Final = {
 
 def main() -> None:
     """Create the data source and the role unless they exist; print the data source's ID and role ARN."""
-    iam, qbusiness = client("iam", REGION), client("qbusiness", REGION)
-    role = {"RoleName": _ROLE_NAME}
+    iam, qbusiness = get_client("iam", REGION), get_client("qbusiness", REGION)
+    role_key = {"RoleName": _ROLE_NAME}
     try:
-        role_arn = iam.get_role(**role)["Role"]["Arn"]
+        role_arn = iam.get_role(**role_key)["Role"]["Arn"]
     except iam.exceptions.NoSuchEntityException:
-        trust_policy = json.dumps(_TRUST_POLICY)
-        created = iam.create_role(**role, Path="/service-role/", AssumeRolePolicyDocument=trust_policy)
-        role_arn = created["Role"]["Arn"]
-        iam.put_role_policy(**role, PolicyName="template", PolicyDocument=json.dumps(_POLICY))
-    index = {"applicationId": APPLICATION_ID, "indexId": INDEX_ID}
-    sources = {
-        source["displayName"]: source["dataSourceId"]
-        for page in qbusiness.get_paginator("list_data_sources").paginate(**index)
-        for source in page["dataSources"]
-    }
-    if _DISPLAY_NAME not in sources:
-        configuration = {"type": "AEM", "secretArn": SECRET_ARN}
-        created = qbusiness.create_data_source(
-            **index, displayName=_DISPLAY_NAME, configuration=configuration, roleArn=role_arn
+        created_role = iam.create_role(
+            **role_key, Path="/service-role/", AssumeRolePolicyDocument=json.dumps(_TRUST_POLICY)
         )
-        sources[_DISPLAY_NAME] = created["dataSourceId"]
-    print(f"data source: {sources[_DISPLAY_NAME]}\nrole: {role_arn}")
+        role_arn = created_role["Role"]["Arn"]
+        role_policy = json.dumps(_ROLE_POLICY)
+        iam.put_role_policy(**role_key, PolicyName="template", PolicyDocument=role_policy)
+    index_key = {"applicationId": APPLICATION_ID, "indexId": INDEX_ID}
+    data_source_id_by_name = {
+        data_source["displayName"]: data_source["dataSourceId"]
+        for page in qbusiness.get_paginator("list_data_sources").paginate(**index_key)
+        for data_source in page["dataSources"]
+    }
+    if _DISPLAY_NAME in data_source_id_by_name:
+        data_source_id = data_source_id_by_name[_DISPLAY_NAME]
+    else:
+        created_data_source = qbusiness.create_data_source(
+            **index_key,
+            displayName=_DISPLAY_NAME,
+            configuration={"type": "AEM", "secretArn": SECRET_ARN},
+            roleArn=role_arn,
+        )
+        data_source_id = created_data_source["dataSourceId"]
+    print(f"data source: {data_source_id}\nrole: {role_arn}")
 
 
 if __name__ == "__main__":

@@ -66,35 +66,36 @@ _TRUST_ELEMENTS: Final = frozenset(
 def validate_request(
     action: str,
     parameters: Mapping[str, str],
-    roles: Mapping[str, Role],
-    managed_policies: Collection[str] = (),
+    role_by_name: Mapping[str, Role],
+    managed_policy_arns: Collection[str] = (),
 ) -> None:
     """Raise IamError if IAM would reject the call according to this module's rules.
 
-    `roles` contains the existing roles by name, and `managed_policies` contains the ARNs of the existing
-    managed policies. The rules assume a well-formed call; any other call can cause an unrelated error.
+    `role_by_name` contains the existing roles, and `managed_policy_arns` contains the ARNs of the
+    existing managed policies. The rules assume a well-formed call; any other call can cause an unrelated
+    error.
     """
     for parameter, pattern in _PATTERN_BY_PARAMETER.items():
         if parameter in parameters and not pattern.fullmatch(parameters[parameter]):
             raise _build_validation_error(parameter, parameters[parameter])
     boundary_arn = parameters.get("PermissionsBoundary")
-    if boundary_arn and boundary_arn not in managed_policies:
+    if boundary_arn and boundary_arn not in managed_policy_arns:
         message = f"Scope ARN: {boundary_arn} does not exist or is not attachable."
         raise IamError(404, "NoSuchEntity", message)
     match action:
         case "CreateRole":
             _check_trust_policy(parameters["AssumeRolePolicyDocument"])
             _check_tags(parameters, ())
-            existing_names = {role_name.casefold() for role_name in roles}
+            existing_names = {role_name.casefold() for role_name in role_by_name}
             if parameters["RoleName"].casefold() in existing_names:
                 message = f"Role with name {parameters['RoleName']} already exists."
                 raise IamError(409, "EntityAlreadyExists", message)
         case "UpdateAssumeRolePolicy":
             _check_trust_policy(parameters["PolicyDocument"])
         case "PutRolePolicy":
-            _check_inline_policy(parameters, roles)
+            _check_inline_policy(parameters, role_by_name)
         case "TagRole":
-            role = roles.get(parameters["RoleName"])
+            role = role_by_name.get(parameters["RoleName"])
             _check_tags(parameters, role.tag_keys if role else ())
         case _:
             pass
@@ -107,11 +108,11 @@ def _check_trust_policy(document: str) -> None:
         raise IamError(409, "LimitExceeded", message)
 
 
-def _check_inline_policy(parameters: Mapping[str, str], roles: Mapping[str, Role]) -> None:
+def _check_inline_policy(parameters: Mapping[str, str], role_by_name: Mapping[str, Role]) -> None:
     """Check a new or changed inline policy, and the total size of the role's inline policies."""
     role_name, document = parameters["RoleName"], parameters["PolicyDocument"]
     _check_document(document, _IDENTITY_ELEMENTS)
-    role = roles.get(role_name)
+    role = role_by_name.get(role_name)
     inline_policies = dict(role.inline_policies) if role else {}
     inline_policies[parameters["PolicyName"]] = document
     total_size = sum(len("".join(policy.split())) for policy in inline_policies.values())

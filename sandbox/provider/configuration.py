@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from sandbox.provider.calls import ProviderError, call, client
+from sandbox.provider.calls import ProviderError, call_aws, get_client
 
 Properties = dict[str, Any]
 
@@ -149,8 +149,8 @@ def caller(configuration: Configuration) -> dict[str, str]:
 
     Like `validateCredentials` in pulumi-aws, ignore `maxRetries`.
     """
-    sts = client("sts", configuration.region)
-    return call("get the caller identity", sts.get_caller_identity)
+    sts = get_client("sts", configuration.region)
+    return call_aws("get the caller identity", sts.get_caller_identity)
 
 
 def _parsed(value: Any) -> Any:

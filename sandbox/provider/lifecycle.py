@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final, NamedTuple
 
-from sandbox.provider.calls import ProviderError, call, client
+from sandbox.provider.calls import ProviderError, call_aws, get_client
 from sandbox.provider.configuration import UNKNOWN, Configuration, Properties
 from sandbox.provider.policy_equivalence import are_equivalent, normalize
 
@@ -304,8 +304,8 @@ class Lifecycle:
         return {**found, DEFAULTS: []}
 
     def _call(self, operation: str, function: Callable[..., Any], *arguments: Any) -> Any:
-        iam = client("iam", self.configuration.region, self.configuration.attempts)
-        return call(f"{operation} {self.resource.token}", function, iam, *arguments)
+        iam = get_client("iam", self.configuration.region, self.configuration.attempts)
+        return call_aws(f"{operation} {self.resource.token}", function, iam, *arguments)
 
 
 def top_level(path: str) -> str:

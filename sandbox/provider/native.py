@@ -8,7 +8,7 @@ without Cloud Control. `sandbox/provider/__init__.py` lists other differences.
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
-from sandbox.provider.calls import ProviderError, call, client, ignore_not_found
+from sandbox.provider.calls import ProviderError, call_aws, get_client, ignore_not_found
 from sandbox.provider.configuration import SECRET, UNKNOWN, Configuration, Properties
 from sandbox.provider.lifecycle import Diff, Property
 
@@ -150,7 +150,7 @@ class DataSource:
         return {name: value for name, value in {**found, **times}.items() if name in PROPERTIES}
 
     def _call(self, operation: str, function: Callable[[Any], Any]) -> Any:
-        return call(operation, function, client("qbusiness", self.region))
+        return call_aws(operation, function, get_client("qbusiness", self.region))
 
 
 RESOURCES: Final = {TOKEN: DataSource}

@@ -9,7 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
-from sandbox.provider.calls import ProviderError, delete_after_conflicts, ignore_not_found, partition
+from sandbox.provider.calls import (
+    ProviderError,
+    delete_after_conflicts,
+    ignore_not_found,
+    look_up_partition,
+)
 from sandbox.provider.configuration import Configuration, Properties, caller
 from sandbox.provider.lifecycle import Lifecycle, Property, Resource
 from sandbox.provider.policy_equivalence import normalize
@@ -391,7 +396,7 @@ def _get_caller_identity(configuration: Configuration) -> Properties:
 
 
 def _get_partition(configuration: Configuration) -> Properties:
-    name, suffix = partition(configuration.region)
+    name, suffix = look_up_partition(configuration.region)
     prefix = ".".join(reversed(suffix.split(".")))
     return {"id": name, "partition": name, "dnsSuffix": suffix, "reverseDnsPrefix": prefix}
 

@@ -20,7 +20,7 @@ from google.protobuf.empty_pb2 import Empty
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
 
 from sandbox.provider import native, resources
-from sandbox.provider.calls import CALLS_AT_ONCE, ProviderError
+from sandbox.provider.calls import MAXIMUM_CONCURRENT_CALLS, ProviderError
 from sandbox.provider.configuration import Configuration, Properties, check, check_credentials, configure
 from sandbox.provider.lifecycle import Lifecycle, ResourceInitError, top_level
 from sandbox.provider.schema import schema
@@ -240,7 +240,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
 def serve(package_name: str) -> tuple[grpc.Server, int]:
     """Start a server for a package's provider; return the server and its port."""
-    server = grpc.server(ThreadPoolExecutor(max_workers=CALLS_AT_ONCE))
+    server = grpc.server(ThreadPoolExecutor(max_workers=MAXIMUM_CONCURRENT_CALLS))
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(Provider(package_name), server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()

@@ -55,12 +55,12 @@ def kill_at(stack: Stack, command: tuple[str, ...], stops: Mapping[str, Stop]) -
                 iam.wait_for_call()
             running = " ".join(commands_with(own))
             assert "pulumi-language-python" in running
-            assert re.search(rf"{plugin.NAME}|sandbox\.provider", running)
+            assert re.search(rf"{plugin.EXECUTABLE_NAME}|sandbox\.provider", running)
         finally:
             process.kill()
             process.wait()
             eventually(
-                lambda: all(plugin.NAME in each for each in commands_with(own)),
+                lambda: all(plugin.EXECUTABLE_NAME in each for each in commands_with(own)),
                 "its processes have ended",
             )
 

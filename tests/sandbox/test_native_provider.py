@@ -39,7 +39,7 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Mock:
     api = Mock()
     api.create_data_source.return_value = {"dataSourceId": "source"}
     api.get_data_source.return_value = {**ACTUAL, **TIMES, "error": {}}
-    monkeypatch.setattr(native, "client", Mock(return_value=api))
+    monkeypatch.setattr(native, "get_client", Mock(return_value=api))
     return api
 
 

@@ -71,7 +71,7 @@ def test_refresh_adds_no_keys_or_entries_to_inputs(monkeypatch: pytest.MonkeyPat
         list_role_policies={"PolicyNames": []},
         list_attached_role_policies={"AttachedPolicies": [{"PolicyArn": arn} for arn in ("a", "b")]},
     )
-    monkeypatch.setattr(lifecycle, "client", Mock(return_value=iam))
+    monkeypatch.setattr(lifecycle, "get_client", Mock(return_value=iam))
     role = Lifecycle(Role(), Configuration(REGION, {"Owner": "platform", "Stage": "default"}))
     inputs = {
         "assumeRolePolicy": TRUST,

@@ -27,7 +27,7 @@ INDEX = {"applicationId": APPLICATION_ID, "indexId": INDEX_ID}
 @pytest.fixture
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Sandbox, dict[str, str]]]:
     """Set up a sandbox that a test may damage."""
-    monkeypatch.delenv(plugin.VARIABLE, raising=False)
+    monkeypatch.delenv(plugin.PROVIDER_VARIABLE, raising=False)
     yield from prepared(tmp_path / "sandbox")
 
 
@@ -149,13 +149,13 @@ def test_sandbox_aws_provider_variable_replaces_stand_in(
     sandbox, attached = own
     started = tmp_path / "started"
     stand_in = f'PYTHONPATH={PROJECT} exec {sys.executable} -m sandbox.provider aws "$@"'
-    path = executable(tmp_path / "plugins" / plugin.NAME, f"touch {started}", stand_in)
-    monkeypatch.setenv(plugin.VARIABLE, str(path.parent))
+    path = executable(tmp_path / "plugins" / plugin.EXECUTABLE_NAME, f"touch {started}", stand_in)
+    monkeypatch.setenv(plugin.PROVIDER_VARIABLE, str(path.parent))
     environment = sandbox.prepare()
     assert [each.partition(":")[0] for each in environment[ATTACHED].split(",")] == ["aws-native"]
     stack = Stack(tmp_path, environment)
     stack.configure(REQUIRED)
-    monkeypatch.delenv(plugin.VARIABLE)
+    monkeypatch.delenv(plugin.PROVIDER_VARIABLE)
     again = sandbox.prepare()
     for name in (ATTACHED, "PULUMI_HOME"):
         assert again[name] == attached[name]
@@ -163,19 +163,19 @@ def test_sandbox_aws_provider_variable_replaces_stand_in(
     assert stack.preview().changes == {"create": 4}
     assert started.exists()
 
-    monkeypatch.setenv(plugin.VARIABLE, str(tmp_path))
+    monkeypatch.setenv(plugin.PROVIDER_VARIABLE, str(tmp_path))
     monkeypatch.setattr(commands, "Sandbox", lambda: sandbox)
     monkeypatch.setattr(sys, "argv", ["sandbox", "run", "--", "pulumi", "version"])
     assert commands.main() == 1
     assert capsys.readouterr().err == (
-        f"sandbox: SANDBOX_AWS_PROVIDER: there is no executable {tmp_path / plugin.NAME}; expected "
-        "`real`, or the directory that contains pulumi-resource-aws; unset SANDBOX_AWS_PROVIDER to use "
-        "the stand-in\n"
+        f"sandbox: SANDBOX_AWS_PROVIDER: there is no executable {tmp_path / plugin.EXECUTABLE_NAME}; "
+        "expected `real`, or the directory that contains pulumi-resource-aws; "
+        "unset SANDBOX_AWS_PROVIDER to use the stand-in\n"
     )
 
 
 def test_complete_published_plugin_is_installed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv(plugin.VARIABLE, "real")
+    monkeypatch.setenv(plugin.PROVIDER_VARIABLE, "real")
     cache, calls = tmp_path / "cache", tmp_path / "calls"
     half = 'directory=$PULUMI_HOME/plugins/resource-aws-v7.1.0 && mkdir -p "$directory"'
     failing = executable(
@@ -194,10 +194,10 @@ def test_complete_published_plugin_is_installed_once(tmp_path: Path, monkeypatch
         tmp_path / "working" / "pulumi",
         f'echo "$@" >> {calls}',
         half,
-        f'touch "$directory/{plugin.NAME}"',
+        f'touch "$directory/{plugin.EXECUTABLE_NAME}"',
     )
     for _ in range(2):
-        assert plugin.find(cache, "7.1.0", pulumi) == cache / "aws-v7.1.0" / plugin.NAME
-    assert (cache / "aws-v7.1.0" / plugin.NAME).exists()
+        assert plugin.find(cache, "7.1.0", pulumi) == cache / "aws-v7.1.0" / plugin.EXECUTABLE_NAME
+    assert (cache / "aws-v7.1.0" / plugin.EXECUTABLE_NAME).exists()
     assert calls.read_text() == "plugin install resource aws 7.1.0\n"
     assert sorted(path.name for path in cache.iterdir()) == ["aws-v7.1.0", "lock"]
