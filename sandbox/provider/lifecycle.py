@@ -304,7 +304,7 @@ class Lifecycle:
         return {**found, DEFAULTS: []}
 
     def _call(self, operation: str, function: Callable[..., Any], *arguments: Any) -> Any:
-        iam = get_client("iam", self.configuration.region, self.configuration.attempts)
+        iam = get_client("iam", self.configuration.region, self.configuration.maximum_attempts)
         return call_aws(f"{operation} {self.resource.token}", function, iam, *arguments)
 
 

@@ -15,7 +15,7 @@ from sandbox.provider.calls import (
     ignore_not_found,
     look_up_partition,
 )
-from sandbox.provider.configuration import Configuration, Properties, caller
+from sandbox.provider.configuration import Configuration, Properties, read_caller_identity
 from sandbox.provider.lifecycle import Lifecycle, Property, Resource
 from sandbox.provider.policy_equivalence import normalize
 
@@ -386,7 +386,7 @@ RESOURCES: Final = {resource.token: partial(Lifecycle, resource) for resource in
 
 
 def _get_caller_identity(configuration: Configuration) -> Properties:
-    answer = caller(configuration)
+    answer = read_caller_identity(configuration)
     return {
         "id": answer["Account"],
         "accountId": answer["Account"],

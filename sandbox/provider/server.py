@@ -21,7 +21,13 @@ from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, st
 
 from sandbox.provider import native, resources
 from sandbox.provider.calls import MAXIMUM_CONCURRENT_CALLS, ProviderError
-from sandbox.provider.configuration import Configuration, Properties, check, check_credentials, configure
+from sandbox.provider.configuration import (
+    Configuration,
+    Properties,
+    check_credentials,
+    check_settings,
+    configure_provider,
+)
 from sandbox.provider.lifecycle import Lifecycle, ResourceInitError, top_level
 from sandbox.provider.schema import schema
 
@@ -118,7 +124,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     def CheckConfig(
         self, request: provider_pb2.CheckRequest, _connection: str
     ) -> provider_pb2.CheckResponse:
-        settings, problems = check(self.name, _decode(request.news))
+        settings, problems = check_settings(self.name, _decode(request.news))
         if not problems and settings.get("skipCredentialsValidation") == "false":
             problems = check_credentials()
         response = provider_pb2.CheckResponse(inputs=_encode(settings))
@@ -138,7 +144,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     def Configure(
         self, request: provider_pb2.ConfigureRequest, connection: str
     ) -> provider_pb2.ConfigureResponse:
-        self._configurations[connection] = configure(self.name, _decode(request.args))
+        self._configurations[connection] = configure_provider(self.name, _decode(request.args))
         return provider_pb2.ConfigureResponse(supportsPreview=True)
 
     @_answer

@@ -355,20 +355,20 @@ def test_configuration_is_read_or_rejected(
     settings: dict[str, object],
     expected: Configuration | str,
 ):
-    monkeypatch.setattr(configuration, "caller", Mock(return_value={"Account": ACCOUNT}))
+    monkeypatch.setattr(configuration, "read_caller_identity", Mock(return_value={"Account": ACCOUNT}))
     texts = {
         name: value if isinstance(value, dict) else json.dumps(value) for name, value in settings.items()
     }
     if isinstance(expected, Configuration):
-        assert configuration.configure(package, {"region": REGION, **texts}) == expected
+        assert configuration.configure_provider(package, {"region": REGION, **texts}) == expected
     else:
         with pytest.raises(ProviderError, match=re.escape(expected)):
-            configuration.configure(package, {"region": REGION, **texts})
+            configuration.configure_provider(package, {"region": REGION, **texts})
 
 
 def test_environment_provides_unconfigured_region(monkeypatch: pytest.MonkeyPatch):
     # See applyDefaults and multiEnvDefault in tfbridge/schema.go.
-    monkeypatch.setattr(configuration, "caller", Mock(return_value={"Account": ACCOUNT}))
+    monkeypatch.setattr(configuration, "read_caller_identity", Mock(return_value={"Account": ACCOUNT}))
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     for configured, variable, region in (
         ({"region": "eu-west-1"}, "us-west-2", "eu-west-1"),
@@ -376,7 +376,7 @@ def test_environment_provides_unconfigured_region(monkeypatch: pytest.MonkeyPatc
         ({}, "", "us-east-1"),
     ):
         monkeypatch.setenv("AWS_REGION", variable)
-        assert configuration.configure("aws", configured).region == region
+        assert configuration.configure_provider("aws", configured).region == region
 
 
 # Calls.
