@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from sandbox.provider.calls import ProviderError, call_aws, get_client
 from sandbox.provider.configuration import UNKNOWN, Configuration, Properties
-from sandbox.provider.policy_equivalence import are_equivalent, normalize
+from sandbox.provider.policy_equivalence import are_equivalent, normalize_policy
 
 DEFAULTS: Final = "__defaults"
 """The input that lists the inputs for which the provider set a default."""
@@ -24,11 +24,11 @@ class ResourceInitError(ProviderError):
     The engine still stores `state`.
     """
 
-    def __init__(self, identifier: str, state: Properties, reason: str) -> None:
+    def __init__(self, resource_id: str, state: Properties, reason: str) -> None:
         """Store the ID and the state for the engine."""
         super().__init__(reason)
-        self.identifier = identifier
-        self.state = {**state, "id": identifier}
+        self.resource_id = resource_id
+        self.state = {**state, "id": resource_id}
 
 
 class Property(NamedTuple):
@@ -40,7 +40,7 @@ class Property(NamedTuple):
     default: object = None
     required: bool = False
     replaces: bool = False
-    document: bool = False
+    is_document: bool = False
     """Whether the value is a policy document; equivalent documents count as equal."""
     computed: bool = False
     """Whether AWS sets the property if the program does not."""
@@ -67,7 +67,7 @@ class Resource(ABC):
 
     token: str
     properties: Mapping[str, Property]
-    framework = False
+    uses_framework = False
     """Whether the resource is built with Terraform's plugin framework instead of Terraform's plugin SDK.
 
     If so, the engine keeps the old state after a failed update, and it receives only the changed
@@ -77,7 +77,7 @@ class Resource(ABC):
     """Whether a replacement always deletes the old resource first: `DeleteBeforeReplace`."""
 
     @abstractmethod
-    def read(self, iam: Any, identifier: str, /) -> Properties | None:
+    def read(self, iam: Any, resource_id: str, /) -> Properties | None:
         """Return the resource's actual properties; None if the resource does not exist."""
 
     @abstractmethod
@@ -85,12 +85,12 @@ class Resource(ABC):
         """Create the resource and return its ID."""
 
     def update(  # noqa: B027 a resource without its own update method is replaced
-        self, iam: Any, identifier: str, actual: Properties, desired: Properties, /
+        self, iam: Any, resource_id: str, recorded: Properties, desired: Properties, /
     ) -> None:
         """Change the resource from its recorded state to the desired state."""
 
     @abstractmethod
-    def delete(self, iam: Any, identifier: str, state: Properties, /) -> None:
+    def delete(self, iam: Any, resource_id: str, state: Properties, /) -> None:
         """Delete the resource; it is not an error if the resource does not exist."""
 
 
@@ -103,7 +103,7 @@ class Lifecycle:
         self.configuration = configuration
 
     def check(
-        self, olds: Properties, news: Properties, automatic_name: str, /
+        self, old_inputs: Properties, new_inputs: Properties, automatic_name: str, /
     ) -> tuple[Properties, list[tuple[str, str]]]:
         """Return the inputs with defaults and all tags, and the failures (`Provider.Check`).
 
@@ -112,40 +112,47 @@ class Lifecycle:
         defaults was stored, every old value of a property with a default counts as a default
         (`applyDefaults`). An earlier name is kept even if the program had set it.
         """
+        inputs = _remove_nulls(new_inputs)
+        inputs.pop(DEFAULTS, None)
+        failures = self._find_input_failures(inputs)
+        old_default_keys = old_inputs.get(DEFAULTS, old_inputs)
+        default_keys: list[str] = []
+        for key, schema in self.resource.properties.items():
+            if key in inputs:
+                continue
+            if key == "name":  # `ComputeAutoNameDefault` in tfbridge/info
+                default = old_inputs.get("name") or automatic_name
+            elif schema.default is not None and key in old_inputs and key in old_default_keys:
+                default = old_inputs[key]
+            else:
+                default = schema.default
+            if default:  # Terraform itself sets empty defaults
+                inputs[key] = default
+                default_keys.append(key)
+        if "tagsAll" in self.resource.properties:
+            inputs["tagsAll"] = self._merge_default_tags(inputs.get("tags") or {})
+        return {**inputs, DEFAULTS: sorted(default_keys)}, failures
+
+    def _find_input_failures(self, inputs: Properties) -> list[tuple[str, str]]:
         properties = self.resource.properties
-        known = {key for key, declared in properties.items() if not declared.output_only}
-        inputs = {key: value for key, value in news.items() if value is not None and key != DEFAULTS}
+        input_keys = sorted(key for key, schema in properties.items() if not schema.output_only)
         failures = [
-            (key, f"the sandbox's {self.resource.token} has no {key}; it has {', '.join(sorted(known))}")
-            for key in sorted(set(inputs) - known)
+            (key, f"the sandbox's {self.resource.token} has no {key}; it has {', '.join(input_keys)}")
+            for key in sorted(set(inputs) - set(input_keys))
         ]
         failures += [
             (key, f"{key} is required")
-            for key, declared in properties.items()
-            if declared.required and key not in inputs
+            for key, schema in properties.items()
+            if schema.required and key not in inputs
         ]
         failures += [
             (key, f"{key} contains an invalid JSON policy")
-            for key, declared in properties.items()
-            if declared.document and not _is_policy(inputs.get(key, UNKNOWN))
+            for key, schema in properties.items()
+            if schema.is_document and not _is_policy(inputs.get(key, UNKNOWN))
         ]
-        listed = olds.get(DEFAULTS, olds)
-        old_defaults = {key: value for key, value in olds.items() if key in listed}
-        defaults: list[str] = []
-        for key, declared in properties.items():
-            if key in inputs or (declared.default is None and key != "name"):
-                continue
-            default = old_defaults.get(key, declared.default)
-            if key == "name":  # `ComputeAutoNameDefault` in tfbridge/info
-                default = olds.get(key) or automatic_name
-            if default:  # Terraform itself sets empty defaults
-                inputs[key] = default
-                defaults.append(key)
-        if "tagsAll" in known:
-            inputs["tagsAll"] = self._all_tags(inputs.get("tags") or {})
-        return {**inputs, DEFAULTS: sorted(defaults)}, failures
+        return failures
 
-    def _all_tags(self, tags: Any) -> Any:
+    def _merge_default_tags(self, tags: Any) -> Any:
         """Return the resource's tags and the provider's default tags: `applyTags` in pulumi-aws.
 
         A tag of the resource overrides a default tag with the same key. If a tag of the resource is
@@ -155,20 +162,27 @@ class Lifecycle:
             return UNKNOWN
         return {**self.configuration.default_tags, **tags}
 
-    def diff(self, state: Properties, inputs: Properties, ignored: Collection[str], /) -> Diff:
+    def diff(self, state: Properties, inputs: Properties, ignored_keys: Collection[str], /) -> Diff:
         """Compare the recorded state with the desired state: `Provider.Diff`, `makeDetailedDiffV2`."""
-        planned = self._plan(state, inputs, ignored)
-        changes: dict[str, str] = {}
-        for key, declared in self.resource.properties.items():
-            if not declared.output_only:
-                changes |= _changes(key, state.get(key), planned.get(key))
-        changed = set(map(top_level, changes))
-        replaces = sorted(key for key in changed if self.resource.properties[key].replaces)
-        named_by_user = "name" in inputs and "name" not in inputs.get(DEFAULTS, ["name"])
-        deletes_first = self.resource.deletes_before_replacing or named_by_user
-        return Diff(changes, replaces, bool(replaces) and deletes_first, not self.resource.framework)
+        planned = self._plan_state(state, inputs, ignored_keys)
+        change_by_path: dict[str, str] = {}
+        for key, schema in self.resource.properties.items():
+            if not schema.output_only:
+                change_by_path |= _find_changes(key, state.get(key), planned.get(key))
+        changed_keys = set(map(top_level, change_by_path))
+        replacing_keys = sorted(key for key in changed_keys if self.resource.properties[key].replaces)
+        has_name_from_user = "name" in inputs and "name" not in inputs.get(DEFAULTS, ["name"])
+        deletes_first = self.resource.deletes_before_replacing or has_name_from_user
+        return Diff(
+            change_by_path,
+            replacing_keys,
+            delete_before_replace=bool(replacing_keys) and deletes_first,
+            detailed=not self.resource.uses_framework,
+        )
 
-    def _plan(self, state: Properties, inputs: Properties, ignored: Collection[str] = ()) -> Properties:
+    def _plan_state(
+        self, state: Properties, inputs: Properties, ignored_keys: Collection[str] = ()
+    ) -> Properties:
         """Return the desired state for a create or an update.
 
         Ignored and output-only properties keep their recorded values, and so do computed properties that
@@ -176,39 +190,47 @@ class Lifecycle:
         kept. Any other document is normalized (`StateFunc`).
         """
         planned: Properties = {}
-        for key, declared in self.resource.properties.items():
-            old, new = state.get(key), inputs.get(key)
-            if key in ignored or declared.output_only or (new is None and declared.computed):
-                new = old
-            elif new is None:
-                new = declared.default
-            elif declared.document and new != UNKNOWN:
-                new = old if old and are_equivalent(old, new) else normalize(new)
-            planned[key] = new
-        return _without_nulls(planned)
+        for key, schema in self.resource.properties.items():
+            recorded, desired = state.get(key), inputs.get(key)
+            is_computed = desired is None and schema.computed
+            if key in ignored_keys or schema.output_only or is_computed:
+                planned[key] = recorded
+            elif desired is None:
+                planned[key] = schema.default
+            elif schema.is_document and desired != UNKNOWN:
+                planned[key] = _keep_equivalent_document(recorded, desired)
+            else:
+                planned[key] = desired
+        return _remove_nulls(planned)
 
-    def preview(self, state: Properties, inputs: Properties, ignored: Collection[str], /) -> Properties:
+    def preview(
+        self, state: Properties, inputs: Properties, ignored_keys: Collection[str], /
+    ) -> Properties:
         """Return the expected state; for a new resource, values from AWS are unknown."""
-        properties = self.resource.properties.items()
-        by_aws = {
-            key: UNKNOWN for key, declared in properties if declared.computed or declared.output_only
+        planned = self._plan_state(state, inputs, ignored_keys)
+        if state:
+            return planned
+        unknown_properties = {
+            key: UNKNOWN
+            for key, schema in self.resource.properties.items()
+            if schema.computed or schema.output_only
         }
-        return {**({} if state else by_aws), **self._plan(state, inputs, ignored)}
+        return {**unknown_properties, **planned}
 
     def create(self, inputs: Properties) -> tuple[str, Properties]:
         """Create the resource and return its ID and state: `Provider.Create`.
 
         Raises ResourceInitError if the new resource cannot be read.
         """
-        planned = self._plan({}, inputs)
-        identifier = self._call("create", self.resource.create, planned)
+        planned = self._plan_state({}, inputs)
+        resource_id = self._call_iam("create", self.resource.create, planned)
         try:
-            return identifier, self._read_back(identifier, planned)
+            return resource_id, self._read_back(resource_id, planned)
         except ProviderError as error:
-            raise ResourceInitError(identifier, planned, str(error)) from error
+            raise ResourceInitError(resource_id, planned, str(error)) from error
 
     def update(
-        self, identifier: str, state: Properties, inputs: Properties, ignored: Collection[str], /
+        self, resource_id: str, state: Properties, inputs: Properties, ignored_keys: Collection[str], /
     ) -> Properties:
         """Update the resource in place and return its state: `Provider.Update`.
 
@@ -216,94 +238,93 @@ class Lifecycle:
         state, not the actual ones (`Resource.Apply` and `ResourceData.State` in terraform-plugin-sdk),
         so only a refresh detects the difference.
         """
-        planned = self._plan(state, inputs, ignored)
+        planned = self._plan_state(state, inputs, ignored_keys)
         try:
-            self._call("update", self.resource.update, identifier, state, planned)
-            return self._read_back(identifier, planned)
+            self._call_iam("update", self.resource.update, resource_id, state, planned)
+            return self._read_back(resource_id, planned)
         except ProviderError as error:
-            if not self.resource.framework:
-                raise ResourceInitError(identifier, planned, str(error)) from error
+            if not self.resource.uses_framework:
+                raise ResourceInitError(resource_id, planned, str(error)) from error
             raise
 
-    def delete(self, identifier: str, state: Properties, /) -> None:
+    def delete(self, resource_id: str, state: Properties, /) -> None:
         """Delete the resource."""
-        self._call("delete", self.resource.delete, identifier, state)
+        self._call_iam("delete", self.resource.delete, resource_id, state)
 
     def read(
-        self, identifier: str, state: Properties, inputs: Properties, /
+        self, resource_id: str, state: Properties, inputs: Properties, /
     ) -> tuple[Properties, Properties] | None:
         """Return the actual inputs and state (`Provider.Read`); None if the resource does not exist.
 
         If there is no state, the operation is an import.
         """
-        actual = self._read(identifier, state)
+        actual = self._find_state(resource_id, state)
         if actual is None:
             return None
-        return self._refreshed(inputs, actual) if state else self._imported(actual), actual
+        if state:
+            return self._refresh_inputs(inputs, actual), actual
+        return self._select_imported_inputs(actual), actual
 
-    def _read_back(self, identifier: str, planned: Properties) -> Properties:
-        actual = self._read(identifier, planned)
+    def _read_back(self, resource_id: str, planned: Properties) -> Properties:
+        """Return the state after a change; raise ProviderError if the resource does not exist."""
+        actual = self._find_state(resource_id, planned)
         if actual is None:
-            raise ProviderError(f"read {self.resource.token}: {identifier} does not exist")
+            raise ProviderError(f"read {self.resource.token}: {resource_id} does not exist")
         return actual
 
-    def _read(self, identifier: str, state: Properties) -> Properties | None:
+    def _find_state(self, resource_id: str, recorded: Properties) -> Properties | None:
         """Return the actual state; None if the resource does not exist.
 
         A property that AWS does not store keeps its recorded value; without one, it gets its default.
         A document that is equivalent to the recorded one keeps the recorded text.
         """
-        actual = self._call("read", self.resource.read, identifier)
+        actual = self._call_iam("read", self.resource.read, resource_id)
         if actual is None:
             return None
-        actual["id"] = identifier  # MakeTerraformResult in tfbridge
-        for key, declared in self.resource.properties.items():
-            if declared.document:
-                old, new = state.get(key), normalize(actual[key])
-                actual[key] = old if old and are_equivalent(old, new) else new
+        actual["id"] = resource_id  # MakeTerraformResult in tfbridge
+        for key, schema in self.resource.properties.items():
+            if schema.is_document:
+                actual[key] = _keep_equivalent_document(recorded.get(key), actual[key])
             elif key not in actual:
-                actual[key] = state.get(key, declared.default)
+                actual[key] = recorded.get(key, schema.default)
         if "tagsAll" in actual:
             # A default tag counts as the resource's own tag only if the resource also sets it.
-            own = state.get("tags") or {}
-            default = self.configuration.default_tags.items() - own.items()
-            actual["tags"] = dict(actual["tagsAll"].items() - default)
-        return _without_nulls(actual)
+            recorded_tags = recorded.get("tags") or {}
+            inherited_tags = self.configuration.default_tags.items() - recorded_tags.items()
+            actual["tags"] = dict(actual["tagsAll"].items() - inherited_tags)
+        return _remove_nulls(actual)
 
-    def _refreshed(self, inputs: Properties, actual: Properties) -> Properties:
+    def _refresh_inputs(self, inputs: Properties, actual: Properties) -> Properties:
         """Return the inputs with their actual values: `extractInputsObject`.
 
         Inputs and tags that AWS no longer has are removed, but no inputs, tags, or list entries are
         added. Documents keep their text. A default whose value has changed is no longer a default.
         """
         refreshed: Properties = {}
-        for key, value in inputs.items():
-            if key != DEFAULTS and key in actual:
-                document = self.resource.properties[key].document
-                refreshed[key] = value if document else _limit_to(value, actual[key])
-        defaults = [key for key in inputs.get(DEFAULTS, []) if refreshed.get(key) == inputs[key]]
-        return {**refreshed, DEFAULTS: defaults} if defaults else refreshed
+        for key, recorded in inputs.items():
+            if key == DEFAULTS or key not in actual:
+                continue
+            is_document = self.resource.properties[key].is_document
+            refreshed[key] = recorded if is_document else _limit_to_recorded(recorded, actual[key])
+        default_keys = [key for key in inputs.get(DEFAULTS, []) if refreshed.get(key) == inputs[key]]
+        return {**refreshed, DEFAULTS: default_keys} if default_keys else refreshed
 
-    def _imported(self, actual: Properties) -> Properties:
+    def _select_imported_inputs(self, actual: Properties) -> Properties:
         """Return an import's inputs: `extractSchemaInputsObject`.
 
         These are the properties, except output-only ones, that are required or `imported`, or have a
         value that is neither empty nor the default.
         """
-        found = {
-            key: actual[key]
-            for key, declared in self.resource.properties.items()
-            if not declared.output_only
-            and key in actual
-            and (
-                declared.required
-                or declared.imported
-                or (actual[key] and actual[key] != declared.default)
-            )
-        }
-        return {**found, DEFAULTS: []}
+        imported_inputs: Properties = {}
+        for key, schema in self.resource.properties.items():
+            if schema.output_only or key not in actual:
+                continue
+            differs_from_default = actual[key] and actual[key] != schema.default
+            if schema.required or schema.imported or differs_from_default:
+                imported_inputs[key] = actual[key]
+        return {**imported_inputs, DEFAULTS: []}
 
-    def _call(self, operation: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    def _call_iam(self, operation: str, function: Callable[..., Any], *arguments: Any) -> Any:
         iam = get_client("iam", self.configuration.region, self.configuration.maximum_attempts)
         return call_aws(f"{operation} {self.resource.token}", function, iam, *arguments)
 
@@ -313,49 +334,63 @@ def top_level(path: str) -> str:
     return path.partition(".")[0].partition("[")[0]
 
 
-def _is_policy(text: Any) -> bool:
+def _is_policy(document: Any) -> bool:
     try:
-        return text == UNKNOWN or isinstance(json.loads(text), dict)
+        return document == UNKNOWN or isinstance(json.loads(document), dict)
     except (TypeError, ValueError):
         return False
 
 
-def _changes(path: str, old: Any, new: Any) -> dict[str, str]:
+def _keep_equivalent_document(recorded: Any, document: str) -> str:
+    """Return the recorded document if it is equivalent to a document; otherwise, normalize that one."""
+    if recorded and are_equivalent(recorded, document):
+        return recorded
+    return normalize_policy(document)
+
+
+def _find_changes(path: str, recorded: Any, planned: Any) -> dict[str, str]:
     """Return the paths where two values differ, each with ADD, UPDATE, or DELETE.
 
     An empty value equals a missing one, but an empty entry of an object does not equal a missing entry.
     Replacing an empty string is an UPDATE. The order of a list does not matter; a list's new entry is an
     ADD even if it replaces another entry.
     """
-    if not (old or new):
+    non_empty = [side for side in (recorded, planned) if side]
+    if not non_empty:
         return {}
-    if all(isinstance(each, dict) for each in (old, new) if each):
-        old, new = old or {}, new or {}
-        found: dict[str, str] = {}
-        for key in sorted({*old, *new}):
-            entry = f"{path}.{key}" if key.isidentifier() else f"{path}[{json.dumps(key)}]"
-            if key in old and key in new:
-                found |= _changes(entry, old[key], new[key])
-            else:  # even an empty entry differs from a missing one
-                found[entry] = "DELETE" if key in old else "ADD"
-        return found
-    if isinstance(old, list) and isinstance(new, list):
-        return {f"{path}[{i}]": "DELETE" for i, item in enumerate(old) if item not in new} | {
-            f"{path}[{i}]": "ADD" for i, item in enumerate(new) if item not in old
-        }
-    if old == new:
+    if all(isinstance(side, dict) for side in non_empty):
+        return _find_object_changes(path, recorded or {}, planned or {})
+    if isinstance(recorded, list) and isinstance(planned, list):
+        deletions = [index for index, content in enumerate(recorded) if content not in planned]
+        additions = [index for index, content in enumerate(planned) if content not in recorded]
+        change_by_index = dict.fromkeys(deletions, "DELETE") | dict.fromkeys(additions, "ADD")
+        return {f"{path}[{index}]": change for index, change in change_by_index.items()}
+    if recorded == planned:
         return {}
-    return {path: "ADD" if old is None else "DELETE" if new is None else "UPDATE"}
+    if recorded is None:
+        return {path: "ADD"}
+    return {path: "DELETE" if planned is None else "UPDATE"}
 
 
-def _limit_to(old: Any, new: Any) -> Any:
-    """Return the new value, limited to the old object's keys or the old list's length."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        return {key: new[key] for key in old if key in new}
-    if isinstance(old, list) and isinstance(new, list):
-        return [entry for _, entry in zip(old, new, strict=False)]
-    return new
+def _find_object_changes(path: str, recorded: Properties, planned: Properties) -> dict[str, str]:
+    change_by_path: dict[str, str] = {}
+    for key in sorted({*recorded, *planned}):
+        key_path = f"{path}.{key}" if key.isidentifier() else f"{path}[{json.dumps(key)}]"
+        if key in recorded and key in planned:
+            change_by_path |= _find_changes(key_path, recorded[key], planned[key])
+        else:  # even an empty entry differs from a missing one
+            change_by_path[key_path] = "DELETE" if key in recorded else "ADD"
+    return change_by_path
 
 
-def _without_nulls(properties: Properties) -> Properties:
-    return {key: value for key, value in properties.items() if value is not None}
+def _limit_to_recorded(recorded: Any, actual: Any) -> Any:
+    """Return the actual value, limited to the recorded object's keys or the recorded list's length."""
+    if isinstance(recorded, dict) and isinstance(actual, dict):
+        return {key: actual[key] for key in recorded if key in actual}
+    if isinstance(recorded, list) and isinstance(actual, list):
+        return actual[: len(recorded)]
+    return actual
+
+
+def _remove_nulls(properties: Properties) -> Properties:
+    return {key: content for key, content in properties.items() if content is not None}

@@ -29,17 +29,17 @@ PROPERTIES: Final[Mapping[str, Property]] = {
     "type": Property(output_only=True),
     "updatedAt": Property(output_only=True),
 }
-SCHEMA: Final = {TOKEN: PROPERTIES}
-_INPUTS: Final = frozenset(name for name, declared in PROPERTIES.items() if not declared.output_only)
-_STABLE: Final = ("dataSourceArn", "dataSourceId")
+PROPERTIES_BY_TOKEN: Final = {TOKEN: PROPERTIES}
+_INPUT_KEYS: Final = frozenset(key for key, schema in PROPERTIES.items() if not schema.output_only)
+_STABLE_OUTPUT_KEYS: Final = ("dataSourceArn", "dataSourceId")
 """The outputs that an update does not change (`isStableOutput` in outputs)."""
-_IDENTIFIER: Final = ("applicationId", "dataSourceId", "indexId")
+_ID_KEYS: Final = ("applicationId", "dataSourceId", "indexId")
 """The properties whose values form the ID, separated by `|`."""
-_CHECKPOINT: Final = "__inputs"
+_RECORDED_INPUTS: Final = "__inputs"
 """The key under which the state contains the inputs, as a secret."""
 
 
-class DataSource:
+class DataSourceLifecycle:
     """The engine's operations on data sources.
 
     https://www.pulumi.com/registry/packages/aws-native/api-docs/qbusiness/datasource/
@@ -50,160 +50,177 @@ class DataSource:
         self.region = configuration.region
 
     def check(
-        self, _olds: Properties, news: Properties, _automatic_name: str, /
+        self, _old_inputs: Properties, new_inputs: Properties, _automatic_name: str, /
     ) -> tuple[Properties, list[tuple[str, str]]]:
         """Return the inputs without nulls, and the failures (`ValidateResource` in resources).
 
         A failure consists of the name of an unknown or missing input and the reason.
         """
-        inputs: Properties = _without_nulls(news) or {}
+        inputs: Properties = _remove_nulls(new_inputs) or {}
         failures = [
-            (key, f"the sandbox's {TOKEN} has no {key}; it has {', '.join(sorted(_INPUTS))}")
-            for key in sorted(set(inputs) - _INPUTS)
+            (key, f"the sandbox's {TOKEN} has no {key}; it has {', '.join(sorted(_INPUT_KEYS))}")
+            for key in sorted(set(inputs) - _INPUT_KEYS)
         ]
         failures += [
             (key, f"missing required property {key}")
-            for key, declared in PROPERTIES.items()
-            if declared.required and key not in inputs
+            for key, schema in PROPERTIES.items()
+            if schema.required and key not in inputs
         ]
         return inputs, failures
 
-    def diff(self, state: Properties, inputs: Properties, _ignored: Collection[str], /) -> Diff:
+    def diff(self, state: Properties, inputs: Properties, _ignored_keys: Collection[str], /) -> Diff:
         """Return an empty diff, or one whose details the engine determines (`Diff` in provider).
 
         The diff is empty if the inputs equal the actual values, except for the order of subnets and
         security groups. The engine has already copied the old values of ignored inputs into `inputs`.
         """
-        same = _sorted(_baseline(state, inputs)) == _sorted(inputs)
-        return Diff({} if same else None, (), delete_before_replace=not same)
+        actual_inputs = _select_actual_inputs(state, inputs)
+        is_equal = _sort_network_ids(actual_inputs) == _sort_network_ids(inputs)
+        return Diff({} if is_equal else None, (), delete_before_replace=not is_equal)
 
-    def preview(self, state: Properties, inputs: Properties, _ignored: Collection[str], /) -> Properties:
+    def preview(
+        self, state: Properties, inputs: Properties, _ignored_keys: Collection[str], /
+    ) -> Properties:
         """Return the expected state (`PreviewOutputs` in outputs)."""
-        by_aws = {name: UNKNOWN for name, declared in PROPERTIES.items() if declared.output_only}
-        return {**by_aws, **{name: state[name] for name in _STABLE if name in state}, **inputs}
+        unknown_outputs = {key: UNKNOWN for key, schema in PROPERTIES.items() if schema.output_only}
+        stable_outputs = {key: state[key] for key in _STABLE_OUTPUT_KEYS if key in state}
+        return {**unknown_outputs, **stable_outputs, **inputs}
 
     def create(self, inputs: Properties) -> tuple[str, Properties]:
         """Create the data source and return its ID and state (`Create` in provider)."""
-        created = self._call("creating resource", lambda api: api.create_data_source(**inputs))
-        identifier = "|".join(str({**inputs, **created}[name]) for name in _IDENTIFIER)
-        return identifier, self._read_back(identifier, inputs)
+        response = self._call_service("creating resource", lambda api: api.create_data_source(**inputs))
+        properties = {**inputs, **response}
+        resource_id = "|".join(str(properties[key]) for key in _ID_KEYS)
+        return resource_id, self._read_back(resource_id, inputs)
 
     def read(
-        self, identifier: str, state: Properties, _inputs: Properties, /
+        self, resource_id: str, state: Properties, _inputs: Properties, /
     ) -> tuple[Properties, Properties] | None:
         """Return the actual inputs and state; None if there is no data source (`Read` in provider).
 
         Inputs that the program never set are not added, except in an import, which has no state.
         """
-        actual = self._read(identifier)
+        actual = self._find_properties(resource_id)
         if actual is None:
             return None
-        if _CHECKPOINT in state:
-            old = state[_CHECKPOINT]
-            found = _baseline({**actual, _CHECKPOINT: old}, old)
-            if _sorted(found) == _sorted(old):
-                found = old
-        else:
-            found = {name: value for name, value in actual.items() if name in _INPUTS}
-        return found, _checkpoint(found, actual)
+        if _RECORDED_INPUTS not in state:
+            imported_inputs = {key: actual[key] for key in actual if key in _INPUT_KEYS}
+            return imported_inputs, _build_state(imported_inputs, actual)
+        recorded_inputs = state[_RECORDED_INPUTS]
+        actual_state = {**actual, _RECORDED_INPUTS: recorded_inputs}
+        actual_inputs = _select_actual_inputs(actual_state, recorded_inputs)
+        if _sort_network_ids(actual_inputs) == _sort_network_ids(recorded_inputs):
+            return recorded_inputs, _build_state(recorded_inputs, actual)
+        return actual_inputs, _build_state(actual_inputs, actual)
 
     def update(
-        self, identifier: str, state: Properties, inputs: Properties, _ignored: Collection[str], /
+        self,
+        resource_id: str,
+        state: Properties,
+        inputs: Properties,
+        _ignored_keys: Collection[str],
+        /,
     ) -> Properties:
         """Update the data source and return its state (`CalcPatch` in resources).
 
         Cloud Control's handler reads all properties, applies the patch to them, and sends all of them.
         This method sends the inputs and, from the state, the properties that the program never set.
         """
-        removed = _baseline(state, inputs).keys() - inputs.keys()
-        model = {name: state[name] for name in _INPUTS & state.keys() - removed} | inputs
+        removed_keys = _select_actual_inputs(state, inputs).keys() - inputs.keys()
+        remaining_keys = _INPUT_KEYS & (state.keys() - removed_keys)
+        properties = {key: state[key] for key in remaining_keys} | inputs
 
-        def change(api: Any) -> None:
-            api.update_data_source(**{**model, **_parameters(identifier)})
+        def update_data_source(api: Any) -> None:
+            api.update_data_source(**{**properties, **_parse_id(resource_id)})
 
-        self._call("updating resource", change)
-        return self._read_back(identifier, inputs)
+        self._call_service("updating resource", update_data_source)
+        return self._read_back(resource_id, inputs)
 
-    def delete(self, identifier: str, _state: Properties, /) -> None:
+    def delete(self, resource_id: str, _state: Properties, /) -> None:
         """Delete the data source if it exists (`Delete` in client)."""
 
-        def delete(api: Any) -> None:
-            ignore_not_found(api.delete_data_source, **_parameters(identifier))
+        def delete_data_source(api: Any) -> None:
+            ignore_not_found(api.delete_data_source, **_parse_id(resource_id))
 
-        self._call("deleting resource", delete)
+        self._call_service("deleting resource", delete_data_source)
 
-    def _read_back(self, identifier: str, inputs: Properties) -> Properties:
-        actual = self._read(identifier)
+    def _read_back(self, resource_id: str, inputs: Properties) -> Properties:
+        """Return the state after a change; raise ProviderError if the data source does not exist."""
+        actual = self._find_properties(resource_id)
         if actual is None:
-            raise ProviderError(f"reading resource state: {identifier} does not exist")
-        return _checkpoint(inputs, actual)
+            raise ProviderError(f"reading resource state: {resource_id} does not exist")
+        return _build_state(inputs, actual)
 
-    def _read(self, identifier: str) -> Properties | None:
+    def _find_properties(self, resource_id: str) -> Properties | None:
         """Return the actual properties, with timestamps as text; None if there is no data source."""
-        found = self._call(
+        response = self._call_service(
             "reading resource state",
-            lambda api: ignore_not_found(api.get_data_source, **_parameters(identifier)),
+            lambda api: ignore_not_found(api.get_data_source, **_parse_id(resource_id)),
         )
-        if found is None:
+        if response is None:
             return None
-        times = {name: found[name].isoformat() for name in ("createdAt", "updatedAt")}
-        return {name: value for name, value in {**found, **times}.items() if name in PROPERTIES}
+        timestamps = {key: response[key].isoformat() for key in ("createdAt", "updatedAt")}
+        properties = {**response, **timestamps}
+        return {key: properties[key] for key in properties if key in PROPERTIES}
 
-    def _call(self, operation: str, function: Callable[[Any], Any]) -> Any:
-        return call_aws(operation, function, get_client("qbusiness", self.region))
-
-
-RESOURCES: Final = {TOKEN: DataSource}
-FUNCTIONS: Final[Mapping[str, Callable[[Configuration], Properties]]] = {}
+    def _call_service(self, activity: str, function: Callable[[Any], Any]) -> Any:
+        return call_aws(activity, function, get_client("qbusiness", self.region))
 
 
-def _parameters(identifier: str) -> dict[str, str]:
+LIFECYCLE_BY_TOKEN: Final = {TOKEN: DataSourceLifecycle}
+FUNCTION_BY_TOKEN: Final[Mapping[str, Callable[[Configuration], Properties]]] = {}
+
+
+def _parse_id(resource_id: str) -> dict[str, str]:
     """Return the parts of an ID as a call's parameters; raise ProviderError for a malformed ID."""
-    parts = identifier.split("|")
-    if len(parts) != len(_IDENTIFIER):
+    parts = resource_id.split("|")
+    if len(parts) != len(_ID_KEYS):
         raise ProviderError(
-            f"{identifier} is not the ID of a data source; expected {'|'.join(_IDENTIFIER)}"
+            f"{resource_id} is not the ID of a data source; expected {'|'.join(_ID_KEYS)}"
         )
-    return dict(zip(_IDENTIFIER, parts, strict=True))
+    return dict(zip(_ID_KEYS, parts, strict=True))
 
 
-def _checkpoint(inputs: Properties, actual: Properties) -> Properties:
+def _build_state(inputs: Properties, actual: Properties) -> Properties:
     """Return the state: the actual properties and the inputs (`CheckpointObject` in resources)."""
-    return {**actual, _CHECKPOINT: {**SECRET, "value": inputs}}
+    return {**actual, _RECORDED_INPUTS: {**SECRET, "value": inputs}}
 
 
-def _baseline(state: Properties, inputs: Properties) -> Properties:
+def _select_actual_inputs(state: Properties, inputs: Properties) -> Properties:
     """Return the actual values of the inputs that the program set before or sets now.
 
     The real function, `ActualInputBaselineFromOutputs` in resources, also includes required inputs,
     which the program always sets.
     """
-    given = _INPUTS & (state.get(_CHECKPOINT, {}).keys() | inputs.keys())
-    return {name: value for name, value in state.items() if name in given}
+    recorded_inputs = state.get(_RECORDED_INPUTS, {})
+    selected_keys = _INPUT_KEYS & (recorded_inputs.keys() | inputs.keys())
+    return {key: state[key] for key in state if key in selected_keys}
 
 
-def _sorted(inputs: Properties) -> Properties:
+def _sort_network_ids(inputs: Properties) -> Properties:
     """Return the inputs with sorted subnets and security groups.
 
     The real function is `suppressUnorderedCollectionDiffs` in resources.
     """
-    vpc = inputs.get("vpcConfiguration")
-    if not isinstance(vpc, dict):
+    vpc_configuration = inputs.get("vpcConfiguration")
+    if not isinstance(vpc_configuration, dict):
         return inputs
-    lists = {name: sorted(ids) if isinstance(ids, list) else ids for name, ids in vpc.items()}
-    return {**inputs, "vpcConfiguration": lists}
+    sorted_configuration = {
+        key: sorted(ids) if isinstance(ids, list) else ids for key, ids in vpc_configuration.items()
+    }
+    return {**inputs, "vpcConfiguration": sorted_configuration}
 
 
-def _without_nulls(value: Any) -> Any:
-    """Return a value without nulls; an object that contains only nulls counts as null.
+def _remove_nulls(json_value: Any) -> Any:
+    """Return a JSON value without nulls; an object that contains only nulls counts as null.
 
     The real function is `filterNullProperties` in provider.
     """
-    if isinstance(value, dict):
-        found = {name: _without_nulls(entry) for name, entry in value.items()}
-        return {name: entry for name, entry in found.items() if entry is not None} or (
-            None if value else value
-        )
-    if isinstance(value, list):
-        return [entry for entry in map(_without_nulls, value) if entry is not None]
-    return value
+    if isinstance(json_value, dict):
+        contents = {key: _remove_nulls(content) for key, content in json_value.items()}
+        remainder = {key: content for key, content in contents.items() if content is not None}
+        has_only_nulls = bool(json_value) and not remainder
+        return None if has_only_nulls else remainder
+    if isinstance(json_value, list):
+        return [content for content in map(_remove_nulls, json_value) if content is not None]
+    return json_value

@@ -11,16 +11,16 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 _ACCOUNT_ROOT: Final = re.compile(r"arn:[a-z-]+:iam::(\d{12}):root")
-_SETS: Final = ("Action", "NotAction", "Resource", "NotResource")
-_PRINCIPALS: Final = ("Principal", "NotPrincipal")
+_LIST_ELEMENTS: Final = ("Action", "NotAction", "Resource", "NotResource")
+_PRINCIPAL_ELEMENTS: Final = ("Principal", "NotPrincipal")
 
 
-def normalize(document: str) -> str:
+def normalize_policy(document: str) -> str:
     """Return the document as the provider sends and stores it: compact, with sorted keys."""
     return json.dumps(json.loads(document), separators=(",", ":"), sort_keys=True)
 
 
-def are_equivalent(one: str, other: str) -> bool:
+def are_equivalent(first_document: str, second_document: str) -> bool:
     """Return whether two documents differ only in ways that the provider ignores.
 
     The provider ignores the order of statements and values, a list around a single value, repeated
@@ -31,53 +31,69 @@ def are_equivalent(one: str, other: str) -> bool:
     ValueError for text that is not JSON.
     """
     try:
-        return _document(one) == _document(other)
+        return _build_comparable(first_document) == _build_comparable(second_document)
     except AttributeError:
         return False
 
 
-def _document(text: str) -> object:
-    document = json.loads(text)
-    statements = {
-        json.dumps(_statement(statement), sort_keys=True)
-        for statement in _as_list(document.get("Statement"))
+def _build_comparable(document_text: str) -> object:
+    """Return the compared parts of a document; equivalent documents have equal parts."""
+    document = json.loads(document_text)
+    statements = _as_list(document.get("Statement"))
+    comparable_statements = {
+        json.dumps(_normalize_statement(statement), sort_keys=True) for statement in statements
     }
-    count = len(_as_list(document.get("Statement")))
-    return document.get("Version", ""), document.get("Id", ""), statements, count
+    version, policy_id = document.get("Version", ""), document.get("Id", "")
+    return version, policy_id, comparable_statements, len(statements)
 
 
-def _statement(statement: dict[str, Any]) -> dict[str, object]:
-    conditions = statement.get("Condition")
+def _normalize_statement(statement: dict[str, Any]) -> dict[str, object]:
+    condition = statement.get("Condition")
     return {
         "Sid": statement.get("Sid", ""),
         "Effect": statement.get("Effect", "").casefold(),
-        **{name: sorted(_strings(statement.get(name))) for name in _SETS},
-        **{name: _principal(statement.get(name)) for name in _PRINCIPALS},
+        **{key: sorted(_convert_to_strings(statement.get(key))) for key in _LIST_ELEMENTS},
+        **{key: _normalize_principal(statement.get(key)) for key in _PRINCIPAL_ELEMENTS},
         # An empty condition is not equivalent to a missing one (`conditionsBlock.Equals`).
-        "Condition": conditions
-        and {
-            operator: {key: sorted(set(_strings(values))) for key, values in keys.items()}
-            for operator, keys in conditions.items()
-        },
+        "Condition": condition and _normalize_condition(condition),
     }
 
 
-def _principal(principal: Any) -> object:
+def _normalize_condition(condition: Any) -> dict[str, dict[str, list[str]]]:
+    return {
+        operator: {
+            condition_key: sorted(set(_convert_to_strings(condition_values)))
+            for condition_key, condition_values in condition_keys.items()
+        }
+        for operator, condition_keys in condition.items()
+    }
+
+
+def _normalize_principal(principal: Any) -> object:
+    if principal is None:
+        return None
     if isinstance(principal, dict):
-        return {kind: sorted(map(_account, _strings(values))) for kind, values in principal.items()}
-    return None if principal is None else _account(str(principal))
+        return {
+            principal_type: sorted(map(_shorten_account_root, _convert_to_strings(principals)))
+            for principal_type, principals in principal.items()
+        }
+    return _shorten_account_root(str(principal))
 
 
-def _account(principal: str) -> str:
-    root = _ACCOUNT_ROOT.fullmatch(principal)
-    return root.group(1) if root else principal
+def _shorten_account_root(principal: str) -> str:
+    """Return the account's ID if a principal is an account's root ARN; otherwise, the principal."""
+    root_match = _ACCOUNT_ROOT.fullmatch(principal)
+    return root_match.group(1) if root_match else principal
 
 
-def _strings(values: Any) -> Iterable[str]:
-    return [value if isinstance(value, str) else json.dumps(value) for value in _as_list(values)]
+def _convert_to_strings(json_values: Any) -> Iterable[str]:
+    return [
+        json_value if isinstance(json_value, str) else json.dumps(json_value)
+        for json_value in _as_list(json_values)
+    ]
 
 
-def _as_list(value: Any) -> list[Any]:
-    if value is None:
+def _as_list(json_value: Any) -> list[Any]:
+    if json_value is None:
         return []
-    return value if isinstance(value, list) else [value]
+    return json_value if isinstance(json_value, list) else [json_value]

@@ -8,46 +8,49 @@ from typing import Any, Final
 
 from sandbox.provider.lifecycle import Property
 
-_TEXT: Final = {"type": "string"}
-_TEXTS: Final = {"type": "array", "items": _TEXT}
-_OBJECT: Final = {"type": "object", "additionalProperties": _TEXT}
-_TYPES: Final[Mapping[str, Mapping[str, Any]]] = {
+_STRING: Final = {"type": "string"}
+_STRING_LIST: Final = {"type": "array", "items": _STRING}
+_STRING_MAP: Final = {"type": "object", "additionalProperties": _STRING}
+_TYPE_BY_KIND: Final[Mapping[str, Mapping[str, Any]]] = {
     "any": {"$ref": "pulumi.json#/Any"},
-    "array": _TEXTS,
-    "lists": {"type": "object", "additionalProperties": _TEXTS},
-    "object": _OBJECT,
-    "policies": {"type": "array", "items": _OBJECT},
+    "array": _STRING_LIST,
+    "lists": {"type": "object", "additionalProperties": _STRING_LIST},
+    "object": _STRING_MAP,
+    "policies": {"type": "array", "items": _STRING_MAP},
 }
 """The types by property kind; any other kind is the name of a type."""
 
 
-def schema(
+def render_package_schema(
     package: str,
     version: str,
-    resources: Mapping[str, Mapping[str, Property]],
-    functions: Collection[str],
+    properties_by_token: Mapping[str, Mapping[str, Property]],
+    function_tokens: Collection[str],
 ) -> dict[str, Any]:
     """Return the schema of a package, with the resources and functions that the sandbox supports."""
+    resources = {
+        token: _render_resource(properties) for token, properties in properties_by_token.items()
+    }
     return {
         "name": package,
         "version": version,
         "description": f"The sandbox's replacement for the provider {package}",
-        "config": {"variables": {"region": _TEXT}},
-        "provider": {"inputProperties": {"region": _TEXT}},
-        "resources": {token: _resource(properties) for token, properties in resources.items()},
-        "functions": {token: {"outputs": {"properties": {"id": _TEXT}}} for token in functions},
+        "config": {"variables": {"region": _STRING}},
+        "provider": {"inputProperties": {"region": _STRING}},
+        "resources": resources,
+        "functions": {token: {"outputs": {"properties": {"id": _STRING}}} for token in function_tokens},
     }
 
 
-def _resource(properties: Mapping[str, Property]) -> dict[str, Any]:
-    types = {
-        name: _TYPES.get(declared.kind, {"type": declared.kind}) for name, declared in properties.items()
+def _render_resource(properties: Mapping[str, Property]) -> dict[str, Any]:
+    type_by_key = {
+        key: _TYPE_BY_KIND.get(schema.kind, {"type": schema.kind}) for key, schema in properties.items()
     }
-    outputs = [name for name, declared in properties.items() if declared.output_only]
-    required = [name for name, declared in properties.items() if declared.required]
+    output_keys = [key for key, schema in properties.items() if schema.output_only]
+    required_keys = [key for key, schema in properties.items() if schema.required]
     return {
-        "inputProperties": {name: types[name] for name in types if name not in outputs},
-        "requiredInputs": required,
-        "properties": types,
-        "required": [*required, *outputs],
+        "inputProperties": {key: type_by_key[key] for key in type_by_key if key not in output_keys},
+        "requiredInputs": required_keys,
+        "properties": type_by_key,
+        "required": [*required_keys, *output_keys],
     }

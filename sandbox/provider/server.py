@@ -12,7 +12,7 @@ import random
 import traceback
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import grpc
 from google.protobuf import json_format, struct_pb2
@@ -29,20 +29,22 @@ from sandbox.provider.configuration import (
     configure_provider,
 )
 from sandbox.provider.lifecycle import Lifecycle, ResourceInitError, top_level
-from sandbox.provider.schema import schema
+from sandbox.provider.schema import render_package_schema
 
-_Entry = TypeVar("_Entry")
-
-
-def _decode(bag: struct_pb2.Struct) -> Properties:
-    return json_format.MessageToDict(bag)
+_NO_CHANGES: Final = provider_pb2.DiffResponse.DIFF_NONE
+_SOME_CHANGES: Final = provider_pb2.DiffResponse.DIFF_SOME
+_Supported = TypeVar("_Supported")
 
 
-def _encode(properties: Mapping[str, Any]) -> struct_pb2.Struct:
+def _decode_properties(struct: struct_pb2.Struct) -> Properties:
+    return json_format.MessageToDict(struct)
+
+
+def _encode_properties(properties: Mapping[str, Any]) -> struct_pb2.Struct:
     return json_format.ParseDict(dict(properties), struct_pb2.Struct())
 
 
-def _answer(method: Callable[..., Any]) -> Callable[..., Any]:
+def _handle_errors(method: Callable[..., Any]) -> Callable[..., Any]:
     """Return a method that calls a protocol method with the connection and handles exceptions.
 
     Each ProviderError becomes a protocol error, whose message the engine shows unchanged. The traceback
@@ -50,7 +52,7 @@ def _answer(method: Callable[..., Any]) -> Callable[..., Any]:
     """
 
     @functools.wraps(method)
-    def answer(self: "Provider", request: Any, context: grpc.ServicerContext) -> Any:
+    def handle_request(self: "Provider", request: Any, context: grpc.ServicerContext) -> Any:
         try:
             return method(self, request, context.peer())
         except ResourceInitError as error:
@@ -61,21 +63,26 @@ def _answer(method: Callable[..., Any]) -> Callable[..., Any]:
             traceback.print_exc()  # the engine shows only the message
             raise
 
-    return answer
+    return handle_request
 
 
-def supported(kind: str, token: str, table: Mapping[str, _Entry]) -> _Entry:
-    """Return a token's entry in a table; raise ProviderError if the table has none."""
-    if token not in table:
-        names = ", ".join(table) or "none"
-        raise ProviderError(f"the sandbox does not support the {kind} {token}; it supports {names}")
-    return table[token]
+def get_supported(kind: str, token: str, supported_by_token: Mapping[str, _Supported]) -> _Supported:
+    """Return a token's resource or function; raise ProviderError if the sandbox does not support it.
+
+    `kind`, in the error's message, is resource or function.
+    """
+    if token not in supported_by_token:
+        supported_tokens = ", ".join(supported_by_token) or "none"
+        raise ProviderError(
+            f"the sandbox does not support the {kind} {token}; it supports {supported_tokens}"
+        )
+    return supported_by_token[token]
 
 
 def _abort_and_store(context: grpc.ServicerContext, error: ResourceInitError) -> None:
     """Fail a request with an error that still makes the engine store the resource."""
     detail = provider_pb2.ErrorResourceInitFailed(
-        id=error.identifier, properties=_encode(error.state), reasons=[str(error)]
+        id=error.resource_id, properties=_encode_properties(error.state), reasons=[str(error)]
     )
     status = status_pb2.Status(code=grpc.StatusCode.UNKNOWN.value[0], message=str(error))
     status.details.add().Pack(detail)
@@ -90,104 +97,112 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     the address of the engine's end of the connection. This address identifies the configuration.
     """
 
-    def __init__(self, name: str) -> None:
-        """Start without configured connections; `name` is the name of the package."""
-        self.name = name
-        self.package: Any = native if name == "aws-native" else resources
-        self._configurations: dict[str, Configuration] = {}
+    def __init__(self, package: str) -> None:
+        """Start without configured connections; `package` is the name of the package."""
+        self.package = package
+        self.package_module: Any = native if package == "aws-native" else resources
+        self._configuration_by_connection: dict[str, Configuration] = {}
 
-    def _configuration(self, connection: str) -> Configuration:
-        if connection not in self._configurations:
-            raise ProviderError(f"the provider {self.name} is not configured: run the command again")
-        return self._configurations[connection]
+    def _get_configuration(self, connection: str) -> Configuration:
+        if connection not in self._configuration_by_connection:
+            raise ProviderError(f"the provider {self.package} is not configured: run the command again")
+        return self._configuration_by_connection[connection]
 
-    @_answer
+    @_handle_errors
     def Attach(self, _request: plugin_pb2.PluginAttach, _connection: str) -> Empty:
         return Empty()
 
-    @_answer
+    @_handle_errors
     def GetPluginInfo(self, _request: Empty, _connection: str) -> plugin_pb2.PluginInfo:
-        return plugin_pb2.PluginInfo(version=self._version())
+        return plugin_pb2.PluginInfo(version=self._get_sdk_version())
 
-    def _version(self) -> str:
+    def _get_sdk_version(self) -> str:
         """Return the version of the installed SDK, which an upgrade can change while a sandbox runs."""
-        return importlib.metadata.version(f"pulumi-{self.name}")
+        return importlib.metadata.version(f"pulumi-{self.package}")
 
-    @_answer
+    @_handle_errors
     def GetSchema(
         self, _request: provider_pb2.GetSchemaRequest, _connection: str
     ) -> provider_pb2.GetSchemaResponse:
-        document = schema(self.name, self._version(), self.package.SCHEMA, self.package.FUNCTIONS)
-        return provider_pb2.GetSchemaResponse(schema=json.dumps(document))
+        package_schema = render_package_schema(
+            self.package,
+            self._get_sdk_version(),
+            self.package_module.PROPERTIES_BY_TOKEN,
+            self.package_module.FUNCTION_BY_TOKEN,
+        )
+        return provider_pb2.GetSchemaResponse(schema=json.dumps(package_schema))
 
-    @_answer
+    @_handle_errors
     def CheckConfig(
         self, request: provider_pb2.CheckRequest, _connection: str
     ) -> provider_pb2.CheckResponse:
-        settings, problems = check_settings(self.name, _decode(request.news))
+        settings, problems = check_settings(self.package, _decode_properties(request.news))
         if not problems and settings.get("skipCredentialsValidation") == "false":
             problems = check_credentials()
-        response = provider_pb2.CheckResponse(inputs=_encode(settings))
+        response = provider_pb2.CheckResponse(inputs=_encode_properties(settings))
         for reason in problems:
             response.failures.add(reason=reason)
         return response
 
-    @_answer
+    @_handle_errors
     def DiffConfig(
         self, request: provider_pb2.DiffRequest, _connection: str
     ) -> provider_pb2.DiffResponse:
-        same = request.olds == request.news
-        changes = provider_pb2.DiffResponse.DIFF_NONE if same else provider_pb2.DiffResponse.DIFF_SOME
-        return provider_pb2.DiffResponse(changes=changes)
+        is_unchanged = request.olds == request.news
+        return provider_pb2.DiffResponse(changes=_NO_CHANGES if is_unchanged else _SOME_CHANGES)
 
-    @_answer
+    @_handle_errors
     def Configure(
         self, request: provider_pb2.ConfigureRequest, connection: str
     ) -> provider_pb2.ConfigureResponse:
-        self._configurations[connection] = configure_provider(self.name, _decode(request.args))
+        self._configuration_by_connection[connection] = configure_provider(
+            self.package, _decode_properties(request.args)
+        )
         return provider_pb2.ConfigureResponse(supportsPreview=True)
 
-    @_answer
+    @_handle_errors
     def Invoke(
         self, request: provider_pb2.InvokeRequest, connection: str
     ) -> provider_pb2.InvokeResponse:
-        function = supported("function", request.tok, self.package.FUNCTIONS)
-        result = function(self._configuration(connection))
+        function = get_supported("function", request.tok, self.package_module.FUNCTION_BY_TOKEN)
+        outputs = function(self._get_configuration(connection))
         response = provider_pb2.InvokeResponse()
         # In the generated stubs, this field's name is a Python keyword.
-        getattr(response, "return").CopyFrom(_encode(result))
+        getattr(response, "return").CopyFrom(_encode_properties(outputs))
         return response
 
-    def _lifecycle(self, token: str, connection: str) -> Lifecycle | native.DataSource:
+    def _create_lifecycle(self, token: str, connection: str) -> Lifecycle | native.DataSourceLifecycle:
         # For a component's child, the token begins with the parents' types: PARENT$CHILD.
-        create = supported("resource", token.rpartition("$")[2], self.package.RESOURCES)
-        return create(self._configuration(connection))
+        type_token = token.rpartition("$")[2]
+        lifecycle_type = get_supported("resource", type_token, self.package_module.LIFECYCLE_BY_TOKEN)
+        return lifecycle_type(self._get_configuration(connection))
 
-    @_answer
+    @_handle_errors
     def Check(self, request: provider_pb2.CheckRequest, connection: str) -> provider_pb2.CheckResponse:
         suffix = random.Random(request.randomSeed).getrandbits(28)  # noqa: S311 a name, not a secret
-        inputs, failures = self._lifecycle(request.type, connection).check(
-            _decode(request.olds), _decode(request.news), f"{request.name}-{suffix:07x}"
-        )
-        response = provider_pb2.CheckResponse(inputs=_encode(inputs))
+        automatic_name = f"{request.name}-{suffix:07x}"
+        lifecycle = self._create_lifecycle(request.type, connection)
+        old_inputs = _decode_properties(request.olds)
+        new_inputs = _decode_properties(request.news)
+        inputs, failures = lifecycle.check(old_inputs, new_inputs, automatic_name)
+        response = provider_pb2.CheckResponse(inputs=_encode_properties(inputs))
         for key, reason in failures:
             response.failures.add(property=key, reason=reason)
         return response
 
-    @_answer
+    @_handle_errors
     def Diff(self, request: provider_pb2.DiffRequest, connection: str) -> provider_pb2.DiffResponse:
-        diff = self._lifecycle(request.type, connection).diff(
-            _decode(request.olds), _decode(request.news), request.ignoreChanges
-        )
+        lifecycle = self._create_lifecycle(request.type, connection)
+        state = _decode_properties(request.olds)
+        inputs = _decode_properties(request.news)
+        diff = lifecycle.diff(state, inputs, request.ignoreChanges)
         if diff.changes is None:
             return provider_pb2.DiffResponse(
                 changes=provider_pb2.DiffResponse.DIFF_UNKNOWN,
                 deleteBeforeReplace=diff.delete_before_replace,
             )
         response = provider_pb2.DiffResponse(
-            changes=provider_pb2.DiffResponse.DIFF_SOME
-            if diff.changes
-            else provider_pb2.DiffResponse.DIFF_NONE,
+            changes=_SOME_CHANGES if diff.changes else _NO_CHANGES,
             replaces=diff.replaces,
             deleteBeforeReplace=diff.delete_before_replace,
             diffs=sorted(set(map(top_level, diff.changes))),
@@ -200,54 +215,59 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
                 response.detailedDiff[path].kind = kind
         return response
 
-    @_answer
+    @_handle_errors
     def Create(
         self, request: provider_pb2.CreateRequest, connection: str
     ) -> provider_pb2.CreateResponse:
-        lifecycle, inputs = self._lifecycle(request.type, connection), _decode(request.properties)
+        lifecycle = self._create_lifecycle(request.type, connection)
+        inputs = _decode_properties(request.properties)
         if request.preview:
-            return provider_pb2.CreateResponse(properties=_encode(lifecycle.preview({}, inputs, ())))
-        identifier, state = lifecycle.create(inputs)
-        return provider_pb2.CreateResponse(id=identifier, properties=_encode(state))
+            planned_state = lifecycle.preview({}, inputs, ())
+            return provider_pb2.CreateResponse(properties=_encode_properties(planned_state))
+        resource_id, state = lifecycle.create(inputs)
+        return provider_pb2.CreateResponse(id=resource_id, properties=_encode_properties(state))
 
-    @_answer
+    @_handle_errors
     def Read(self, request: provider_pb2.ReadRequest, connection: str) -> provider_pb2.ReadResponse:
-        found = self._lifecycle(request.type, connection).read(
-            request.id, _decode(request.properties), _decode(request.inputs)
-        )
-        if found is None:
+        lifecycle = self._create_lifecycle(request.type, connection)
+        old_state = _decode_properties(request.properties)
+        old_inputs = _decode_properties(request.inputs)
+        inputs_and_state = lifecycle.read(request.id, old_state, old_inputs)
+        if inputs_and_state is None:
             return provider_pb2.ReadResponse()  # no ID means that the resource does not exist
-        inputs, state = found
+        inputs, state = inputs_and_state
         return provider_pb2.ReadResponse(
-            id=request.id, inputs=_encode(inputs), properties=_encode(state)
+            id=request.id, inputs=_encode_properties(inputs), properties=_encode_properties(state)
         )
 
-    @_answer
+    @_handle_errors
     def Update(
         self, request: provider_pb2.UpdateRequest, connection: str
     ) -> provider_pb2.UpdateResponse:
-        lifecycle = self._lifecycle(request.type, connection)
-        olds, news, ignored = _decode(request.olds), _decode(request.news), request.ignoreChanges
+        lifecycle = self._create_lifecycle(request.type, connection)
+        old_state = _decode_properties(request.olds)
+        inputs = _decode_properties(request.news)
         if request.preview:
-            state = lifecycle.preview(olds, news, ignored)
+            state = lifecycle.preview(old_state, inputs, request.ignoreChanges)
         else:
-            state = lifecycle.update(request.id, olds, news, ignored)
-        return provider_pb2.UpdateResponse(properties=_encode(state))
+            state = lifecycle.update(request.id, old_state, inputs, request.ignoreChanges)
+        return provider_pb2.UpdateResponse(properties=_encode_properties(state))
 
-    @_answer
+    @_handle_errors
     def Delete(self, request: provider_pb2.DeleteRequest, connection: str) -> Empty:
-        self._lifecycle(request.type, connection).delete(request.id, _decode(request.properties))
+        lifecycle = self._create_lifecycle(request.type, connection)
+        lifecycle.delete(request.id, _decode_properties(request.properties))
         return Empty()
 
-    @_answer
+    @_handle_errors
     def Cancel(self, _request: Empty, _connection: str) -> Empty:
         return Empty()
 
 
-def serve(package_name: str) -> tuple[grpc.Server, int]:
+def serve(package: str) -> tuple[grpc.Server, int]:
     """Start a server for a package's provider; return the server and its port."""
     server = grpc.server(ThreadPoolExecutor(max_workers=MAXIMUM_CONCURRENT_CALLS))
-    provider_pb2_grpc.add_ResourceProviderServicer_to_server(Provider(package_name), server)
+    provider_pb2_grpc.add_ResourceProviderServicer_to_server(Provider(package), server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     return server, port

@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from pages.examples import APPLICATION_ID, INDEX_ID, REGION, SECURITY_GROUP_ID, SUBNET_ID
 from sandbox.provider import native
 from sandbox.provider.configuration import SECRET, UNKNOWN, Configuration
-from sandbox.provider.native import DataSource
+from sandbox.provider.native import DataSourceLifecycle
 
 INDEX = {"applicationId": APPLICATION_ID, "indexId": INDEX_ID}
 VPC = {
@@ -30,7 +30,7 @@ ACTUAL: dict[str, Any] = {**INPUTS, **THIS, "dataSourceArn": "arn", "status": "A
 """A data source's properties in the state, without the inputs and timestamps."""
 TIME = dt.datetime(2026, 5, 31, tzinfo=dt.UTC)
 TIMES = dict.fromkeys(("createdAt", "updatedAt"), TIME)
-PAGES = DataSource(Configuration(REGION))
+PAGES = DataSourceLifecycle(Configuration(REGION))
 
 
 @pytest.fixture

@@ -19,10 +19,10 @@ from sandbox.provider import configuration, lifecycle
 from sandbox.provider.calls import ProviderError
 from sandbox.provider.configuration import SECRET, UNKNOWN, Configuration, Properties
 from sandbox.provider.lifecycle import DEFAULTS, Lifecycle, Property
-from sandbox.provider.policy_equivalence import are_equivalent, normalize
-from sandbox.provider.resources import FUNCTIONS, RESOURCES, Role
-from sandbox.provider.schema import schema
-from sandbox.provider.server import supported
+from sandbox.provider.policy_equivalence import are_equivalent, normalize_policy
+from sandbox.provider.resources import FUNCTION_BY_TOKEN, LIFECYCLE_BY_TOKEN, Role
+from sandbox.provider.schema import render_package_schema
+from sandbox.provider.server import get_supported
 
 NAME = "qbusiness-provider"
 ACCOUNT = "123456789012"
@@ -103,7 +103,7 @@ def test_refresh_adds_no_keys_or_entries_to_inputs(monkeypatch: pytest.MonkeyPat
     assert imported[0] == {
         "name": NAME,
         "description": "AEM",
-        "assumeRolePolicy": normalize(TRUST),
+        "assumeRolePolicy": normalize_policy(TRUST),
         "managedPolicyArns": ["a", "b"],
         "forceDetachPolicies": False,
         DEFAULTS: [],
@@ -173,7 +173,7 @@ STATE: Properties = {
     "description": "",
     "permissionsBoundary": "",
     "tagsAll": {},
-    "assumeRolePolicy": normalize(TRUST),
+    "assumeRolePolicy": normalize_policy(TRUST),
     "maxSessionDuration": 3600,
     "arn": "arn",
     "forceDetachPolicies": False,
@@ -233,7 +233,7 @@ def test_inputs_can_be_required_and_their_changes_can_replace_a_resource(
     kind: str, required: str, replacing: str
 ):
     token = f"aws:iam/{kind[0].lower()}{kind[1:]}:{kind}"
-    resource = RESOURCES[token](Configuration(REGION))
+    resource = LIFECYCLE_BY_TOKEN[token](Configuration(REGION))
     _, failures = resource.check({}, {"name": None}, "role-1")
     assert failures == [(name, f"{name} is required") for name in required.split()]
     old, new = (dict.fromkeys(resource.resource.properties, f'{{"Id": "{text}"}}') for text in "ab")
@@ -293,7 +293,9 @@ def test_role_without_name_setting_keeps_earlier_name():
 def test_url_of_oidc_provider_includes_scheme():
     # See resourceOpenIDConnectProviderRead and suppressOpenIDURL in openid_connect_provider.go.
     iam = answering(get_open_id_connect_provider={"Url": "one.example", "ClientIDList": ["a"]})
-    oidc = RESOURCES["aws:iam/openIdConnectProvider:OpenIdConnectProvider"](Configuration(REGION))
+    oidc = LIFECYCLE_BY_TOKEN["aws:iam/openIdConnectProvider:OpenIdConnectProvider"](
+        Configuration(REGION)
+    )
     found = oidc.resource.read(iam, "arn")
     assert found == {"url": "https://one.example", "clientIdLists": ["a"], "arn": "arn"}
 
@@ -466,9 +468,9 @@ def test_deletion_removes_managed_then_inline_policies_and_is_retried(
 
 def test_unsupported_resource_or_function_is_rejected():
     with pytest.raises(ProviderError, match="does not support the resource aws:s3/bucket:Bucket; it s"):
-        supported("resource", "aws:s3/bucket:Bucket", RESOURCES)
+        get_supported("resource", "aws:s3/bucket:Bucket", LIFECYCLE_BY_TOKEN)
     with pytest.raises(ProviderError, match="does not support the function aws:index/getZones:getZones"):
-        supported("function", "aws:index/getZones:getZones", FUNCTIONS)
+        get_supported("function", "aws:index/getZones:getZones", FUNCTION_BY_TOKEN)
 
 
 def test_schema_has_the_type_of_each_property():
@@ -485,7 +487,7 @@ def test_schema_has_the_type_of_each_property():
     }
     properties = {kind: Property(kind, required=kind == "array") for kind in types}
     properties["arn"] = Property(output_only=True)
-    assert schema("aws", "1.0.0", {"r": properties}, ["f"])["resources"]["r"] == {
+    assert render_package_schema("aws", "1.0.0", {"r": properties}, ["f"])["resources"]["r"] == {
         "inputProperties": types,
         "requiredInputs": ["array"],
         "properties": {**types, "arn": text},
