@@ -13,15 +13,15 @@ from unittest.mock import patch
 from sandbox.environment import REGION
 from sandbox.qbusiness import QBusiness
 
-ACCOUNT: Final = "123456789012"
+ACCOUNT_ID: Final = "123456789012"
 """The sandbox's account, which is moto's default account."""
-DOCUMENTS_ACCOUNT: Final = "210987654321"
+DOCUMENTS_ACCOUNT_ID: Final = "210987654321"
 """The account that owns DOCUMENTS_BUCKET."""
 APPLICATION_ID: Final = "a1b2c3d4-5678-90ab-cdef-111111111111"
 INDEX_ID: Final = "b2c3d4e5-6789-01ab-cdef-222222222222"
-SECRET_ARN: Final = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:qbusiness/aem-cloud-a1B2c3"
+SECRET_ARN: Final = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT_ID}:secret:qbusiness/aem-cloud-a1B2c3"
 KEY_ID: Final = "1234abcd-12ab-34cd-56ef-1234567890ab"
-KEY_ARN: Final = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{KEY_ID}"
+KEY_ARN: Final = f"arn:aws:kms:{REGION}:{ACCOUNT_ID}:key/{KEY_ID}"
 KEY_ARN_BY_SECRET_ID: Final[Mapping[str, str | None]] = {
     "qbusiness/aem-cloud-a1B2c3": KEY_ARN,
     "qbusiness/intranet-b2C3d4": KEY_ARN,
@@ -51,7 +51,7 @@ def fill_qbusiness(qbusiness: QBusiness) -> None:
     qbusiness.add(APPLICATION_ID, INDEX_ID, displayName="Main", type="ENTERPRISE")
 
 
-def bucket_owner(bucket_name: str) -> str | None:
+def find_bucket_owner(bucket_name: str) -> str | None:
     """Return the account that owns a bucket; None if the bucket does not exist."""
     from moto.s3.models import s3_backends
 
@@ -67,9 +67,9 @@ def _fill_secrets_manager() -> None:
     for secret_id, key_arn in KEY_ARN_BY_SECRET_ID.items():
         secret_name, _, suffix = secret_id.rpartition("-")
         # Only this secret gets the suffix. If it is recreated, the new secret gets a different suffix.
-        moto_identifier = SecretsManagerSecretIdentifier(ACCOUNT, REGION, secret_name)
+        moto_identifier = SecretsManagerSecretIdentifier(ACCOUNT_ID, REGION, secret_name)
         moto_id_manager.set_custom_id(moto_identifier, suffix)
-        secretsmanager_backends[ACCOUNT][REGION].create_secret(
+        secretsmanager_backends[ACCOUNT_ID][REGION].create_secret(
             name=secret_name,
             secret_string="{}",
             secret_binary=None,
@@ -87,7 +87,7 @@ def _fill_kms() -> None:
     from moto.kms import models
 
     with patch.object(models, "generate_key_id", return_value=KEY_ID):
-        models.kms_backends[ACCOUNT][REGION].create_key(
+        models.kms_backends[ACCOUNT_ID][REGION].create_key(
             policy=None,
             key_usage="ENCRYPT_DECRYPT",
             key_spec="SYMMETRIC_DEFAULT",
@@ -99,7 +99,7 @@ def _fill_kms() -> None:
 def _fill_ec2() -> None:
     from moto.ec2.models import ec2_backends, security_groups, subnets, vpcs
 
-    ec2 = ec2_backends[ACCOUNT][REGION]
+    ec2 = ec2_backends[ACCOUNT_ID][REGION]
     with patch.object(vpcs, "random_vpc_id", return_value=VPC_ID):
         ec2.create_vpc("10.0.0.0/16")
     for subnet_id, (zone, cidr_block) in ZONE_AND_CIDR_BY_SUBNET_ID.items():
@@ -112,16 +112,16 @@ def _fill_ec2() -> None:
 def _fill_s3() -> None:
     from moto.s3.models import s3_backends
 
-    sandbox_s3 = s3_backends[ACCOUNT]["aws"]
+    sandbox_s3 = s3_backends[ACCOUNT_ID]["aws"]
     sandbox_s3.create_bucket(CERTIFICATE_BUCKET, REGION)
     sandbox_s3.put_object(CERTIFICATE_BUCKET, CERTIFICATE_OBJECT_KEY, b"certificate")
-    documents_s3 = s3_backends[DOCUMENTS_ACCOUNT]["aws"]
+    documents_s3 = s3_backends[DOCUMENTS_ACCOUNT_ID]["aws"]
     documents_s3.create_bucket(DOCUMENTS_BUCKET, REGION)
     bucket_arn = f"arn:aws:s3:::{DOCUMENTS_BUCKET}"
     # The bucket's owner must also let roles in another account read the bucket.
     statement = {
         "Effect": "Allow",
-        "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
+        "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT_ID}:root"},
         "Action": ["s3:GetObject", "s3:ListBucket"],
         "Resource": [bucket_arn, f"{bucket_arn}/*"],
     }
@@ -129,7 +129,7 @@ def _fill_s3() -> None:
     documents_s3.put_bucket_policy(DOCUMENTS_BUCKET, json.dumps(bucket_policy).encode())
 
 
-FILL: Final[Mapping[str, Callable[[], None]]] = {
+FILL_FUNCTION_BY_SERVICE: Final[Mapping[str, Callable[[], None]]] = {
     "ec2": _fill_ec2,
     "kms": _fill_kms,
     "s3": _fill_s3,

@@ -3,13 +3,15 @@
 import json
 from typing import Final
 
-from sandbox.account import ACCOUNT, APPLICATION_ID, INDEX_ID, KEY_ARN, SECRET_ARN
+from sandbox.account import ACCOUNT_ID, APPLICATION_ID, INDEX_ID, KEY_ARN, SECRET_ARN
 from sandbox.environment import REGION
 from sandbox.provider.calls import get_client
 
 _ROLE_NAME: Final = "QBusiness-DataSource-x1y2z"
 _DISPLAY_NAME: Final = "Console"
-_INDEX_ARN: Final = f"arn:aws:qbusiness:{REGION}:{ACCOUNT}:application/{APPLICATION_ID}/index/{INDEX_ID}"
+_INDEX_ARN: Final = (
+    f"arn:aws:qbusiness:{REGION}:{ACCOUNT_ID}:application/{APPLICATION_ID}/index/{INDEX_ID}"
+)
 _TRUST_POLICY: Final = {
     "Version": "2012-10-17",
     "Statement": [
@@ -19,7 +21,7 @@ _TRUST_POLICY: Final = {
             "Principal": {"Service": "qbusiness.amazonaws.com"},
             "Action": "sts:AssumeRole",
             "Condition": {
-                "StringEquals": {"aws:SourceAccount": ACCOUNT},
+                "StringEquals": {"aws:SourceAccount": ACCOUNT_ID},
                 "ArnLike": {"aws:SourceArn": _INDEX_ARN.partition("/index/")[0]},
             },
         }
@@ -33,7 +35,7 @@ _ROLE_POLICY: Final = {
         {
             "Effect": "Allow",
             "Action": "secretsmanager:GetSecretValue",
-            "Resource": f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:*",
+            "Resource": f"arn:aws:secretsmanager:{REGION}:{ACCOUNT_ID}:secret:*",
         },
         {
             "Sid": "Decrypt",

@@ -72,11 +72,11 @@ class _Progress:
     def __init__(self) -> None:
         self.start = self.last_report = time.monotonic()
 
-    def report(self, text: str) -> None:
-        now = time.monotonic()
-        if now - self.last_report > _PROGRESS_INTERVAL:
-            self.last_report = now
-            say(f"{now - self.start:.0f} s, {text}")
+    def report(self, progress: str) -> None:
+        current_time = time.monotonic()
+        if current_time - self.last_report > _PROGRESS_INTERVAL:
+            self.last_report = current_time
+            say(f"{current_time - self.start:.0f} s, {progress}")
 
 
 def prepare_engine() -> Path:
@@ -288,9 +288,9 @@ def _show_progress(lines: IO[str], step: str) -> str:
     return "\n".join(last_lines)
 
 
-def say(text: str) -> None:
+def say(message: str) -> None:
     """Print a line about the sandbox itself."""
-    print(f"sandbox: {text}", file=sys.stderr, flush=True)
+    print(f"sandbox: {message}", file=sys.stderr, flush=True)
 
 
 def main() -> int:

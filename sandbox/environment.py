@@ -33,23 +33,23 @@ REGION: Final = "us-east-1"
 """The Region of the stack `dev` and of commands in the sandbox."""
 EXAMPLE_STACK: Final = "example"
 """The name of both stacks that `make example` deploys: one with roles, and one with data sources."""
-EXAMPLE: Final = PROJECT / "examples" / "data-source"
-EXAMPLE_NAME: Final = "qbusiness-data-sources"
+EXAMPLE_DIRECTORY: Final = PROJECT / "examples" / "data-source"
+EXAMPLE_PROJECT_NAME: Final = "qbusiness-data-sources"
 AWS_CLI: Final = PROJECT / "sandbox" / "bin"
 """The directory with an `aws` command for machines without the AWS CLI."""
-PACKAGES: Final = ("aws", "aws-native")
+PROVIDER_PACKAGES: Final = ("aws", "aws-native")
 PROJECT_NAME: Final = "qbusiness-aem-connector"
 
-_RESET: Final = "`make down` resets the sandbox."
+_RESET_ADVICE: Final = "`make down` resets the sandbox."
 _START_TIMEOUT: Final = 120.0
 """Seconds to wait for the server to start; on an idle machine, it takes about one second."""
 _END_TIMEOUT: Final = 5.0
 """Seconds to wait for the server to stop; after that, the server is ignored."""
 # The user's variables that change only a command's output.
-_HARMLESS: Final = ("PULUMI_ERROR_OUTPUT_STRING", "PULUMI_OPTION_COLOR")
+_HARMLESS_VARIABLES: Final = ("PULUMI_ERROR_OUTPUT_STRING", "PULUMI_OPTION_COLOR")
 # With the first two variables, Python does not find venv/ or the program. With the others, a shell runs
 # the user's startup files, which may set the variables that are removed here.
-_HARMFUL: Final = ("PYTHONHOME", "PYTHONSAFEPATH", "BASH_ENV", "ENV")
+_HARMFUL_VARIABLES: Final = ("PYTHONHOME", "PYTHONSAFEPATH", "BASH_ENV", "ENV")
 
 
 class SandboxError(Exception):
@@ -62,11 +62,11 @@ class Sandbox:
     def __init__(self, directory: Path = DIRECTORY) -> None:
         """Use a directory for the sandbox's files."""
         self.directory = directory
-        self.aws = directory / "aws"
-        self.state = directory / "state"
+        self.aws_directory = directory / "aws"
+        self.state_directory = directory / "state"
 
     @property
-    def home(self) -> Path:
+    def pulumi_home(self) -> Path:
         """Pulumi's home directory.
 
         If a plugin is selected, this is a separate directory, so that the plugin stays in effect in an
@@ -79,41 +79,41 @@ class Sandbox:
 
         Raises NoEngineError, NoPluginError, or SandboxError if that fails.
         """
-        with self._lock():
+        with self._hold_setup_lock():
             binaries = engine.prepare_engine()
             self._install_providers(binaries)
-            server = self._serve()
-        self.state.mkdir(exist_ok=True)
-        return self._environment(binaries, server)
+            server_state = self._prepare_server()
+        self.state_directory.mkdir(exist_ok=True)
+        return self._build_environment(binaries, server_state)
 
     def has_stack(self, project_name: str, stack: str) -> bool:
         """Return whether a project has a stack with this name."""
-        stacks = self.state / ".pulumi" / "stacks" / project_name
-        return any((stacks / f"{stack}.{ending}").exists() for ending in ("json", "json.gz"))
+        stack_files = self.state_directory / ".pulumi" / "stacks" / project_name
+        return any((stack_files / f"{stack}.{ending}").exists() for ending in ("json", "json.gz"))
 
     def prepare_stack(self, environment: Mapping[str, str]) -> None:
         """Create and select the stack `dev`; if it exists, select it only if no stack is selected.
 
         Also remove the locks of killed updates. Raises SandboxError if Pulumi fails.
         """
-        with self._lock():
+        with self._hold_setup_lock():
             self._remove_stale_locks()
             if not self.has_stack(PROJECT_NAME, STACK):
                 self._use_stack("init", environment)
-            elif not [*(self.home / "workspaces").glob(f"{PROJECT_NAME}-*-workspace.json")]:
+            elif not [*(self.pulumi_home / "workspaces").glob(f"{PROJECT_NAME}-*-workspace.json")]:
                 self._use_stack("select", environment)
 
     def _remove_stale_locks(self) -> None:
         """Remove the locks of processes that are not running on this machine, such as killed updates."""
-        for lock in (self.state / ".pulumi" / "locks").rglob("*.json"):
-            with suppress(
-                OSError, KeyError, TypeError, ValueError
-            ):  # the lock was deleted, or is not one of Pulumi's locks
-                if not _runs(json.loads(lock.read_text())["pid"]):
-                    lock.unlink()
+        for lock_file in (self.state_directory / ".pulumi" / "locks").rglob("*.json"):
+            # The lock was deleted, or is not one of Pulumi's locks.
+            with suppress(OSError, KeyError, TypeError, ValueError):
+                process_id = json.loads(lock_file.read_text())["pid"]
+                if not _is_running(process_id):
+                    lock_file.unlink()
 
     def _use_stack(self, operation: str, environment: Mapping[str, str]) -> None:
-        done = subprocess.run(
+        process = subprocess.run(
             ["pulumi", "stack", operation, STACK, "--non-interactive"],
             cwd=PROJECT,
             env=environment,
@@ -121,9 +121,9 @@ class Sandbox:
             capture_output=True,
             text=True,
         )
-        if done.returncode:
+        if process.returncode:
             raise SandboxError(
-                f"`pulumi stack {operation} {STACK}` failed:\n{done.stderr.strip()}\n{_RESET}"
+                f"`pulumi stack {operation} {STACK}` failed:\n{process.stderr.strip()}\n{_RESET_ADVICE}"
             )
 
     def stop(self) -> None:
@@ -131,30 +131,31 @@ class Sandbox:
 
         Built engines and plugins are kept.
         """
-        with self._lock():
+        with self._hold_setup_lock():
             self._end_server()
-            for place in (self.aws, self.state, *self.directory.glob("home*/workspaces")):
-                shutil.rmtree(place, ignore_errors=True)
+            workspaces = self.directory.glob("home*/workspaces")
+            for directory in (self.aws_directory, self.state_directory, *workspaces):
+                shutil.rmtree(directory, ignore_errors=True)
 
     def _end_server(self) -> None:
         """Delete the server's lock, which stops the server, and wait a few seconds for it to stop.
 
         No signal is sent, because the process ID may be from another container or may have been reused.
         """
-        self.aws.mkdir(exist_ok=True)
-        path = self.aws / "server.lock"
-        with path.open("a") as lock:
-            path.unlink()
+        self.aws_directory.mkdir(exist_ok=True)
+        lock_file = self.aws_directory / "server.lock"
+        with lock_file.open("a") as lock:
+            lock_file.unlink()
             deadline = time.monotonic() + _END_TIMEOUT
-            while not _take(lock) and time.monotonic() < deadline:
+            while not _acquire_lock(lock) and time.monotonic() < deadline:
                 time.sleep(0.02)
 
     @contextmanager
-    def _lock(self) -> Generator[None]:
+    def _hold_setup_lock(self) -> Generator[None]:
         """Prevent two processes from setting up this sandbox at the same time."""
         self.directory.mkdir(parents=True, exist_ok=True)
-        with (self.directory / "lock").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with (self.directory / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
     def _install_providers(self, binaries: Path) -> None:
@@ -162,89 +163,97 @@ class Sandbox:
 
         The installed stand-ins are for engines that do not attach to the server.
         """
-        for package in PACKAGES:
+        for package in PROVIDER_PACKAGES:
             try:
                 version = importlib.metadata.version(f"pulumi-{package}")
             except importlib.metadata.PackageNotFoundError:
                 continue  # `make example` installs pulumi-aws-native
-            name = f"resource-{package}"
-            installed = self.home / "plugins" / f"{name}-v{version}" / f"pulumi-{name}"
-            installed.parent.mkdir(parents=True, exist_ok=True)
+            plugin_name = f"resource-{package}"
+            plugin_directory = self.pulumi_home / "plugins" / f"{plugin_name}-v{version}"
+            plugin_directory.mkdir(parents=True, exist_ok=True)
+            executable = plugin_directory / f"pulumi-{plugin_name}"
             if package == "aws" and plugin.is_selected():
-                found = plugin.find(engine.CACHE / "plugins", version, binaries / "pulumi")
-                installed.unlink(missing_ok=True)
-                installed.symlink_to(found)
+                cache = engine.CACHE / "plugins"
+                selected_executable = plugin.prepare_plugin(cache, version, binaries / "pulumi")
+                executable.unlink(missing_ok=True)
+                executable.symlink_to(selected_executable)
                 continue
             script = (
                 "#!/bin/sh\n"
                 f"PYTHONPATH={shlex.quote(str(PROJECT))} exec {shlex.quote(sys.executable)} "
                 f'-m sandbox.provider {package} "$@"\n'
             )
-            installed.write_text(script)
-            installed.chmod(0o755)
+            executable.write_text(script)
+            executable.chmod(0o755)
 
-    def _serve(self) -> dict[str, Any]:
+    def _prepare_server(self) -> dict[str, Any]:
         """Return the contents of `server.json`; start the server if necessary.
 
         A server whose source files have changed is replaced. Raises SandboxError if the server does not
         start.
         """
-        self.aws.mkdir(exist_ok=True)
-        state = self.aws / "server.json"
-        log = self.aws / "server.log"
-        sources = _digest_sources()
-        if self._serving() and _read(state).get("sources") != sources:
+        self.aws_directory.mkdir(exist_ok=True)
+        state_file = self.aws_directory / "server.json"
+        log_file = self.aws_directory / "server.log"
+        sources_digest = _digest_sources()
+        if self._is_serving() and _read_server_state(state_file).get("sources") != sources_digest:
             self._end_server()
-        if not self._serving():
-            state.unlink(missing_ok=True)
-            with log.open("w") as output:
-                subprocess.run(
-                    # With -E, Python ignores the user's PYTHON* variables, such as PYTHONPATH.
-                    [sys.executable, "-E", "-m", "sandbox.aws_server", str(self.aws), sources],
-                    cwd=PROJECT,
-                    env=_kept_variables(),
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=output,
-                    start_new_session=True,
-                    check=False,  # the log contains the error
-                )
+        if not self._is_serving():
+            state_file.unlink(missing_ok=True)
+            self._start_server(sources_digest, log_file)
         deadline = time.monotonic() + _START_TIMEOUT
-        while not state.exists():
-            if not self._serving() or time.monotonic() > deadline:
-                last_line = (log.read_text().strip().splitlines() or ["its log is empty"])[-1]
+        while not state_file.exists():
+            if not self._is_serving() or time.monotonic() > deadline:
+                log_lines = log_file.read_text().strip().splitlines() or ["its log is empty"]
                 raise SandboxError(
-                    f"The sandbox's AWS server did not start: {last_line}\nIts log is {log}\n{_RESET}"
+                    f"The sandbox's AWS server did not start: {log_lines[-1]}\n"
+                    f"Its log is {log_file}\n{_RESET_ADVICE}"
                 )
             time.sleep(0.02)
-        return _read(state)
+        return _read_server_state(state_file)
 
-    def _serving(self) -> bool:
+    def _start_server(self, sources_digest: str, log_file: Path) -> None:
+        """Start the server in the background; if it fails, the log contains the error."""
+        # With -E, Python ignores the user's PYTHON* variables, such as PYTHONPATH.
+        command = [sys.executable, "-E", "-m", "sandbox.aws_server"]
+        with log_file.open("w") as log:
+            subprocess.run(
+                [*command, str(self.aws_directory), sources_digest],
+                cwd=PROJECT,
+                env=_select_user_variables(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                check=False,
+            )
+
+    def _is_serving(self) -> bool:
         """Return whether a server is running; a running server holds the lock."""
-        with (self.aws / "server.lock").open("a") as lock:
-            return not _take(lock)
+        with (self.aws_directory / "server.lock").open("a") as lock:
+            return not _acquire_lock(lock)
 
-    def _environment(self, binaries: Path, server: Mapping[str, Any]) -> dict[str, str]:
-        providers = ",".join(
+    def _build_environment(self, binaries: Path, server_state: Mapping[str, Any]) -> dict[str, str]:
+        attached_providers = ",".join(
             f"{package}:{port}"
-            for package, port in server["providers"].items()
+            for package, port in server_state["providers"].items()
             if not (package == "aws" and plugin.is_selected())
         )
         return {
-            **_kept_variables(),
+            **_select_user_variables(),
             "PATH": os.pathsep.join((str(binaries), os.environ.get("PATH", os.defpath), str(AWS_CLI))),
-            "PULUMI_HOME": str(self.home),
+            "PULUMI_HOME": str(self.pulumi_home),
             # Write no `.attrs` files, because a crash can leave one empty, and Pulumi then cannot read
             # the stack.
-            "PULUMI_BACKEND_URL": f"{self.state.as_uri()}?metadata=skip",
+            "PULUMI_BACKEND_URL": f"{self.state_directory.as_uri()}?metadata=skip",
             "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
-            "PULUMI_DEBUG_PROVIDERS": providers,
+            "PULUMI_DEBUG_PROVIDERS": attached_providers,
             # The engine runs for about a second, so less garbage collection makes it faster.
             "GOGC": "400",
             # Do not access the network.
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
-            **aws_variables(server["port"]),
+            **aws_variables(server_state["port"]),
         }
 
 
@@ -270,44 +279,46 @@ def _digest_sources() -> str:
     return hashlib.sha256(b"\0".join(file.read_bytes() for file in sorted(files))).hexdigest()
 
 
-def _read(state: Path) -> dict[str, Any]:
+def _read_server_state(state_file: Path) -> dict[str, Any]:
     """Return the contents of `server.json`; empty if the file is damaged or missing."""
     try:
-        return json.loads(state.read_text())
+        return json.loads(state_file.read_text())
     except (FileNotFoundError, ValueError):
         return {}
 
 
-def _kept_variables() -> dict[str, str]:
-    """Return the user's variables, except `_HARMFUL` ones and those for AWS, moto, Pulumi, and proxies.
-
-    `_HARMLESS` variables are kept.
-    """
+def _select_user_variables() -> dict[str, str]:
+    """Return the user's variables, except those that would change the sandbox."""
     return {
-        name: value
-        for name, value in os.environ.items()
-        if name in _HARMLESS
-        or not (
-            name in _HARMFUL
-            or name.startswith(("AWS_", "MOTO_", "PULUMI_"))
-            or name.lower().endswith("_proxy")
-        )
+        variable: setting for variable, setting in os.environ.items() if not _changes_sandbox(variable)
     }
 
 
-def _runs(process: int) -> bool:
+def _changes_sandbox(variable: str) -> bool:
+    """Return whether a variable is harmful, or is for AWS, moto, Pulumi, or proxies and not harmless."""
+    if variable in _HARMLESS_VARIABLES:
+        return False
+    return (
+        variable in _HARMFUL_VARIABLES
+        or variable.startswith(("AWS_", "MOTO_", "PULUMI_"))
+        or variable.lower().endswith("_proxy")
+    )
+
+
+def _is_running(process_id: int) -> bool:
     """Return whether a process is running; zombies, which some containers never reap, do not count."""
     try:
-        os.kill(process, 0)
+        os.kill(process_id, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
         return True
-    status = Path(f"/proc/{process}/stat")  # only on Linux; the state follows the name in parentheses
-    return not status.exists() or status.read_text().rpartition(") ")[2][:1] != "Z"
+    # This file exists only on Linux. The process's state follows the name in parentheses.
+    status_file = Path(f"/proc/{process_id}/stat")
+    return not status_file.exists() or status_file.read_text().rpartition(") ")[2][:1] != "Z"
 
 
-def _take(lock: IO[str]) -> bool:
+def _acquire_lock(lock: IO[str]) -> bool:
     """Try to acquire a lock; return False if another process holds it."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -23,7 +23,7 @@ class IamError(Exception):
         self.message = message
 
 
-class Role(NamedTuple):
+class ExistingRole(NamedTuple):
     """The attributes of an existing role that the rules need."""
 
     name: str
@@ -66,7 +66,7 @@ _TRUST_ELEMENTS: Final = frozenset(
 def validate_request(
     action: str,
     parameters: Mapping[str, str],
-    role_by_name: Mapping[str, Role],
+    role_by_name: Mapping[str, ExistingRole],
     managed_policy_arns: Collection[str] = (),
 ) -> None:
     """Raise IamError if IAM would reject the call according to this module's rules.
@@ -88,7 +88,7 @@ def validate_request(
             _check_tags(parameters, ())
             existing_names = {role_name.casefold() for role_name in role_by_name}
             if parameters["RoleName"].casefold() in existing_names:
-                message = f"Role with name {parameters['RoleName']} already exists."
+                message = f"ExistingRole with name {parameters['RoleName']} already exists."
                 raise IamError(409, "EntityAlreadyExists", message)
         case "UpdateAssumeRolePolicy":
             _check_trust_policy(parameters["PolicyDocument"])
@@ -108,7 +108,9 @@ def _check_trust_policy(document: str) -> None:
         raise IamError(409, "LimitExceeded", message)
 
 
-def _check_inline_policy(parameters: Mapping[str, str], role_by_name: Mapping[str, Role]) -> None:
+def _check_inline_policy(
+    parameters: Mapping[str, str], role_by_name: Mapping[str, ExistingRole]
+) -> None:
     """Check a new or changed inline policy, and the total size of the role's inline policies."""
     role_name, document = parameters["RoleName"], parameters["PolicyDocument"]
     _check_document(document, _IDENTITY_ELEMENTS)
@@ -155,7 +157,7 @@ def _check_document(document_text: str, allowed_elements: frozenset[str]) -> Non
         raise _build_malformed_error("Syntax errors in policy.")
     if document.get("Version", "2008-10-17") not in ("2012-10-17", "2008-10-17"):
         raise _build_malformed_error("The policy must contain a valid version string")
-    statements = listed(document.get("Statement"))
+    statements = as_list(document.get("Statement"))
     if not statements:
         raise _build_malformed_error("Syntax errors in policy.")
     sids = [statement["Sid"] for statement in statements if "Sid" in statement]
@@ -179,7 +181,7 @@ def _check_statement(statement: dict[str, Any], allowed_elements: frozenset[str]
             raise _build_malformed_error(f"Policy statement must contain {element_name.lower()}s.")
     principal = statement.get("Principal", {})
     services = principal.get("Service", ["*"]) if isinstance(principal, dict) else principal
-    if "Principal" in statement and not listed(services):
+    if "Principal" in statement and not as_list(services):
         raise _build_malformed_error("Invalid principal in policy")
     actions = statement.get("Action", statement.get("NotAction"))
     resources = statement.get("Resource", statement.get("NotResource"))
@@ -190,7 +192,7 @@ def _check_statement(statement: dict[str, Any], allowed_elements: frozenset[str]
 
 
 def _check_grammar(element_name: str, element_values: Any, pattern: re.Pattern[str]) -> None:
-    for element_value in listed(element_values):
+    for element_value in as_list(element_values):
         if not isinstance(element_value, str) or not pattern.fullmatch(element_value):
             message = f"{element_name} {element_value} does not match the policy grammar."
             raise _build_malformed_error(message)
@@ -205,7 +207,7 @@ def _check_condition(condition: dict[str, Any]) -> None:
                 raise _build_malformed_error(f"Condition key {condition_key} is not valid.")
 
 
-def listed(json_value: Any) -> list[Any]:
+def as_list(json_value: Any) -> list[Any]:
     """Return a list unchanged, None as an empty list, and any other value in a list."""
     if json_value is None:
         return []

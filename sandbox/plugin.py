@@ -29,7 +29,7 @@ def is_selected() -> bool:
     return bool(os.environ.get(PROVIDER_VARIABLE))
 
 
-def find(cache: Path, version: str, pulumi: Path) -> Path:
+def prepare_plugin(cache: Path, version: str, pulumi: Path) -> Path:
     """Return the selected plugin's executable; install the published plugin in `cache` if necessary.
 
     `is_selected` must be true. `version` is the provider's, and `pulumi` is the CLI that installs it.

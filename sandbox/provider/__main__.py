@@ -10,7 +10,7 @@ import threading
 import time
 from typing import Final
 
-from sandbox.provider.server import serve
+from sandbox.provider.server import serve_provider
 
 _PARENT_CHECK: Final = 0.1
 """Seconds between checks that the engine is still running."""
@@ -28,7 +28,7 @@ def main() -> None:
     # The engine stops a provider with SIGINT and waits, so end immediately, without a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
-    server, port = serve(sys.argv[1])
+    server, port = serve_provider(sys.argv[1])
     print(port, flush=True)  # the engine reads the port from the first line
     server.wait_for_termination()
 

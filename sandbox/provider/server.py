@@ -264,7 +264,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         return Empty()
 
 
-def serve(package: str) -> tuple[grpc.Server, int]:
+def serve_provider(package: str) -> tuple[grpc.Server, int]:
     """Start a server for a package's provider; return the server and its port."""
     server = grpc.server(ThreadPoolExecutor(max_workers=MAXIMUM_CONCURRENT_CALLS))
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(Provider(package), server)

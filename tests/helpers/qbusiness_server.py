@@ -34,7 +34,7 @@ from werkzeug.test import Client
 from werkzeug.wrappers import Request, Response
 
 from pages.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, REGION
-from sandbox.iam_rules import listed
+from sandbox.iam_rules import as_list
 from sandbox.qbusiness import QBusiness, parse_request
 
 DATA_SOURCE_ID = "c3d4e5f6-7890-12ab-cdef-333333333333"
@@ -229,15 +229,15 @@ def _trusts(caller: Caller, asked: Mapping[str, str]) -> bool:
     _, arn, account = sts.get_caller_identity(caller.access_key, caller.region)
     given = {"sts:ExternalId": asked.get("ExternalId"), "aws:PrincipalArn": arn}
     return any(
-        {arn, account, f"arn:aws:iam::{account}:root"} & {*listed(statement["Principal"]["AWS"])}
+        {arn, account, f"arn:aws:iam::{account}:root"} & {*as_list(statement["Principal"]["AWS"])}
         and all(
-            given[key] in listed(values)
+            given[key] in as_list(values)
             for condition in statement.get("Condition", {}).values()
             for key, values in condition.items()
         )
         for role in iam_backends[asked["RoleArn"].split(":")[4]]["aws"].roles.values()
         if role.arn == asked["RoleArn"]
-        for statement in listed(json.loads(role.assume_role_policy_document)["Statement"])
+        for statement in as_list(json.loads(role.assume_role_policy_document)["Statement"])
     )
 
 

@@ -18,7 +18,7 @@ from pages import examples
 from pages.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, REGION, SECURITY_GROUP_ID, SUBNET_ID
 from roles.actions import ACTIONS, CHANGES, OF_ACCOUNTS
 from roles.cli import main
-from sandbox.account import FILL
+from sandbox.account import FILL_FUNCTION_BY_SERVICE
 from tests.helpers.qbusiness_server import DATA_SOURCE_ID, Server
 from tests.helpers.stacks import Aws
 from tests.helpers.state import deployed, encrypted
@@ -389,7 +389,7 @@ class World(Maker):
         `check` then finds no problems.
         """
         self.kms, self.ec2 = self.client("kms"), self.client("ec2")
-        self.server.fill = dict(FILL)
+        self.server.fill = dict(FILL_FUNCTION_BY_SERVICE)
         self.role(ROLE_NAME, golden("default-role-policy").replace(examples.OTHER_ACCOUNT, ACCOUNT))
         caller = {"UserId": "AIDA", "Account": ACCOUNT, "Arn": USER_ARN}
         self.server.answers["sts:GetCallerIdentity"] = caller

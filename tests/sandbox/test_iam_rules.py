@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.iam_rules import IamError, Role, validate_request
+from sandbox.iam_rules import ExistingRole, IamError, validate_request
 
 TRUST: dict[str, Any] = {
     "Version": "2012-10-17",
@@ -29,7 +29,10 @@ BOUNDARY = "arn:aws:iam::123456789012:policy/boundary"
 
 
 def code(
-    action: str, parameters: Mapping[str, str], roles: Sequence[Role] = (), managed: Sequence[str] = ()
+    action: str,
+    parameters: Mapping[str, str],
+    roles: Sequence[ExistingRole] = (),
+    managed: Sequence[str] = (),
 ) -> str:
     """Return the error code with which the rules reject a call; empty if they accept the call."""
     try:
@@ -45,7 +48,7 @@ def codes(text: str, *, is_trust: bool) -> set[str]:
     if is_trust:
         new = code("CreateRole", {**ROLE, "AssumeRolePolicyDocument": text})
         return {new, code("UpdateAssumeRolePolicy", given)}
-    existing = Role("role", {"policy": json.dumps(POLICY)})
+    existing = ExistingRole("role", {"policy": json.dumps(POLICY)})
     return {code("PutRolePolicy", given, of) for of in ((), (existing,))}
 
 
@@ -66,15 +69,18 @@ def tags(*keys: str, value: str = "v") -> dict[str, str]:
 
 
 KEYS = [f"k{number}" for number in range(51)]
-TAGGED = Role("role", {}, tuple(KEYS[:49]))
-FULL = Role("other", {}, tuple(KEYS[:50]))
+TAGGED = ExistingRole("role", {}, tuple(KEYS[:49]))
+FULL = ExistingRole("other", {}, tuple(KEYS[:50]))
 
 
 @pytest.mark.parametrize(
     ("action", "roles", "parameters", "expected"),
     [
-        ("CreateRole", [Role("other", {})], ROLE, ""),
-        *(("CreateRole", [Role(name, {})], ROLE, "EntityAlreadyExists") for name in ("role", "Role")),
+        ("CreateRole", [ExistingRole("other", {})], ROLE, ""),
+        *(
+            ("CreateRole", [ExistingRole(name, {})], ROLE, "EntityAlreadyExists")
+            for name in ("role", "Role")
+        ),
         ("CreateRole", [], {**ROLE, "PermissionsBoundary": BOUNDARY}, "NoSuchEntity"),
         ("PutRolePermissionsBoundary", [], {"PermissionsBoundary": BOUNDARY}, "NoSuchEntity"),
         *(
@@ -104,7 +110,7 @@ FULL = Role("other", {}, tuple(KEYS[:50]))
     ],
 )
 def test_rules_accept_and_reject_calls_as_iam_does(
-    action: str, roles: list[Role], parameters: dict[str, str], expected: str
+    action: str, roles: list[ExistingRole], parameters: dict[str, str], expected: str
 ):
     assert code(action, parameters, roles) == expected
 
@@ -260,5 +266,5 @@ def test_quotas_count_characters_and_ignore_whitespace_only_in_inline_policies()
         assert codes(full, is_trust=False) == {expected}
         given = {"RoleName": "role", "PolicyName": "new", "PolicyDocument": sized(POLICY, 240 + spaces)}
         inline = {"old": sized(POLICY, size - 240 + spaces).replace(" ", "\t\r\n "), "new": full}
-        roles = (Role("role", inline), Role("other", {"full": full}))
+        roles = (ExistingRole("role", inline), ExistingRole("other", {"full": full}))
         assert code("PutRolePolicy", given, roles) == expected

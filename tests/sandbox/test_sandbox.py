@@ -32,12 +32,12 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Sandb
 
 
 def server(sandbox: Sandbox) -> dict[str, Any]:
-    return json.loads((sandbox.aws / "server.json").read_text())
+    return json.loads((sandbox.aws_directory / "server.json").read_text())
 
 
 def kill(sandbox: Sandbox) -> None:
     """Kill the server and wait until it has ended."""
-    with (sandbox.aws / "server.lock").open() as lock:
+    with (sandbox.aws_directory / "server.lock").open() as lock:
         os.kill(server(sandbox)["process"], signal.SIGKILL)
         fcntl.flock(lock, fcntl.LOCK_EX)
 
@@ -45,7 +45,7 @@ def kill(sandbox: Sandbox) -> None:
 def outdate(sandbox: Sandbox) -> None:
     """Pretend that the server runs from an earlier version of its sources."""
     state = {**server(sandbox), "sources": "of another version"}
-    (sandbox.aws / "server.json").write_text(json.dumps(state))
+    (sandbox.aws_directory / "server.json").write_text(json.dumps(state))
 
 
 def test_server_replacement_keeps_roles_and_data_sources(own: tuple[Sandbox, dict[str, str]]):
@@ -114,15 +114,18 @@ def test_user_aws_command_precedes_sandbox_command(
 
 def test_the_lock_of_a_killed_update_is_removed(environment: dict[str, str], tmp_path: Path):
     sandbox = Sandbox(tmp_path)
-    backend = {"PULUMI_BACKEND_URL": sandbox.state.as_uri(), "PULUMI_HOME": str(sandbox.home)}
-    locks = sandbox.state / ".pulumi" / "locks" / "organization" / "qbusiness-aem-connector" / "dev"
+    backend = {
+        "PULUMI_BACKEND_URL": sandbox.state_directory.as_uri(),
+        "PULUMI_HOME": str(sandbox.pulumi_home),
+    }
+    locks = sandbox.state_directory / ".pulumi/locks/organization/qbusiness-aem-connector/dev"
     locks.mkdir(parents=True)
     ended, zombie = subprocess.Popen(["true"]), subprocess.Popen(["true"])
     ended.wait()
     os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)  # ended but not yet reaped
     for name, process in (("dead", ended.pid), ("zombie", zombie.pid), ("alive", os.getpid())):
         (locks / f"{name}.json").write_text(json.dumps({"pid": process}))
-    stacks = sandbox.state / ".pulumi" / "stacks" / "qbusiness-aem-connector"
+    stacks = sandbox.state_directory / ".pulumi" / "stacks" / "qbusiness-aem-connector"
     stacks.mkdir(parents=True)
     (stacks / "dev.json").touch()
     sandbox.prepare_stack({**environment, **backend})
@@ -188,7 +191,7 @@ def test_complete_published_plugin_is_installed_once(tmp_path: Path, monkeypatch
     with pytest.raises(
         plugin.NoPluginError, match=r"7\.1\.0 could not be installed: no such host; set "
     ):
-        plugin.find(cache, "7.1.0", failing)
+        plugin.prepare_plugin(cache, "7.1.0", failing)
     assert [path.name for path in cache.iterdir()] == ["lock"]
     pulumi = executable(
         tmp_path / "working" / "pulumi",
@@ -197,7 +200,10 @@ def test_complete_published_plugin_is_installed_once(tmp_path: Path, monkeypatch
         f'touch "$directory/{plugin.EXECUTABLE_NAME}"',
     )
     for _ in range(2):
-        assert plugin.find(cache, "7.1.0", pulumi) == cache / "aws-v7.1.0" / plugin.EXECUTABLE_NAME
+        assert (
+            plugin.prepare_plugin(cache, "7.1.0", pulumi)
+            == cache / "aws-v7.1.0" / plugin.EXECUTABLE_NAME
+        )
     assert (cache / "aws-v7.1.0" / plugin.EXECUTABLE_NAME).exists()
     assert calls.read_text() == "plugin install resource aws 7.1.0\n"
     assert sorted(path.name for path in cache.iterdir()) == ["aws-v7.1.0", "lock"]
