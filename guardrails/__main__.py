@@ -19,23 +19,23 @@ from pulumi_policy import (
 )
 from rules import RULES, Rule
 
-set_by_program: dict[str, Collection[str]] = {}
+program_properties_by_urn: dict[str, Collection[str]] = {}
 """The properties that the program sets, by resource URN."""
 
 
-def record(args: ResourceValidationArgs, report: ReportViolation) -> None:
+def record_program_properties(args: ResourceValidationArgs, report_violation: ReportViolation) -> None:
     """Record the properties that the program sets, because stack policies receive only outputs."""
-    del report
-    set_by_program[args.urn] = frozenset(args.props)
+    del report_violation
+    program_properties_by_urn[args.urn] = frozenset(args.props)
 
 
-def validate(rule: Rule, args: StackValidationArgs, report: ReportViolation) -> None:
-    """Apply a rule to a stack's roles; report each finding on the resource that has the problem."""
+def validate_stack(rule: Rule, args: StackValidationArgs, report_violation: ReportViolation) -> None:
+    """Apply a rule to a stack's roles; report each violation on the resource that has the problem."""
     config = args.get_config()
-    options = {name: config[name] for name in rule.options if name in config}
-    for role in find_roles(args.resources, set_by_program):
-        for finding in rule.check(role, **options):
-            report(finding.report, finding.urn)
+    options = {option: config[option] for option in rule.option_schemas if option in config}
+    for role in find_roles(args.resources, program_properties_by_urn):
+        for violation in rule.check(role, **options):
+            report_violation(violation.report, violation.urn)
 
 
 if __name__ == "__main__":
@@ -46,16 +46,16 @@ if __name__ == "__main__":
             ResourceValidationPolicy(
                 name="declared",
                 description="Records the properties that the program sets; reports nothing.",
-                validate=record,
+                validate=record_program_properties,
                 enforcement_level=EnforcementLevel.ADVISORY,
             ),
             *(
                 StackValidationPolicy(
                     name=rule.name,
                     description=rule.description,
-                    validate=partial(validate, rule),
+                    validate=partial(validate_stack, rule),
                     enforcement_level=EnforcementLevel.ADVISORY if rule.advisory else None,
-                    config_schema=PolicyConfigSchema(dict(rule.options)),
+                    config_schema=PolicyConfigSchema(dict(rule.option_schemas)),
                 )
                 for rule in RULES
             ),

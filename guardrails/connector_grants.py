@@ -9,7 +9,7 @@ copied elsewhere, so it does not import the component.
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -19,9 +19,10 @@ from iam.containment import is_implied
 from iam.documents import Statement, read_document
 from iam.patterns import Patterns
 
-_FILE: Final = json.loads((Path(__file__).parent / "connector_policy.json").read_text(encoding="utf-8"))
+_FILE: Final = Path(__file__).with_name("connector_policy.json")
+_FILE_CONTENT: Final = json.loads(_FILE.read_text(encoding="utf-8"))
 _PLACEHOLDER: Final = re.compile(r"\{([a-z_]+)\}")
-_SAME_KEYS: Final = {"s3:resourceaccount": "aws:ResourceAccount"}
+_GRANT_KEY_BY_SYNONYM: Final = {"s3:resourceaccount": "aws:ResourceAccount"}
 """For each of these condition keys, the key in the grants that always has the same value.
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/amazon-s3-policy-keys.html"""
 
@@ -35,20 +36,20 @@ class Application(NamedTuple):
     application_id: str
 
 
-class Known(NamedTuple):
-    """The placeholder values that are known for one role."""
+class KnownArnParts(NamedTuple):
+    """The parts of ARNs that are known for one role; each is the value of a placeholder."""
 
     application: Application | None = None
-    role: str | None = None
-    """The role's path and name, such as `service-role/NAME`; None while either is unknown."""
+    role_path_and_name: str | None = None
+    """For example `service-role/NAME`; None while the path or the name is unknown."""
 
-    def values(self) -> Mapping[str, str | None]:
-        """Return the values by placeholder name; an unknown value is None or has no entry."""
-        of_application = self.application._asdict() if self.application else {}
-        return {**of_application, "role": self.role}
+    def by_placeholder(self) -> Mapping[str, str | None]:
+        """Return the parts by placeholder name; an unknown part is None or has no entry."""
+        application_parts = self.application._asdict() if self.application else {}
+        return {**application_parts, "role": self.role_path_and_name}
 
 
-class Excess(NamedTuple):
+class ExcessPermission(NamedTuple):
     """A permission that connectors never need, or need only on other resources or under a condition."""
 
     action: str
@@ -60,120 +61,148 @@ class Excess(NamedTuple):
     """The conditions (as JSON) under which connectors need the action on `resource`; empty if none."""
 
 
-class _Pattern(NamedTuple):
-    """Text that may contain placeholders and asterisks, as in `connector_policy.json`."""
+class _PatternTemplate(NamedTuple):
+    """An IAM pattern that may contain placeholders, as in `connector_policy.json`."""
 
-    text: str
+    template: str
     expression: re.Pattern[str]
+    """The template with a group for each placeholder; it matches other IAM patterns."""
 
-    def covers(self, text: str, known: Known) -> bool:
-        """Return whether this pattern, with the known values filled in, covers an IAM pattern.
+    def covers(self, pattern: str, known_parts: KnownArnParts) -> bool:
+        """Return whether this template, with the known parts filled in, covers an IAM pattern.
 
-        A placeholder for an unknown role covers nothing. A placeholder for any other unknown value
+        A placeholder for an unknown role covers nothing. A placeholder for any other unknown part
         covers all text in its format.
         """
-        match = self.expression.fullmatch(text)
+        match = self.expression.fullmatch(pattern)
         if match is None:
             return False
-        found = match.groupdict()
-        return all(found.get(name, value) == value for name, value in known.values().items())
+        matched_parts = match.groupdict()
+        return all(
+            matched_parts[placeholder] == known_part
+            for placeholder, known_part in known_parts.by_placeholder().items()
+            if placeholder in matched_parts
+        )
 
-    def show(self, known: Known) -> str:
-        """Return the text with known values filled in and the other placeholders in capital letters."""
-        values = known.values()
-        return _PLACEHOLDER.sub(lambda match: values.get(match[1]) or match[1].upper(), self.text)
+    def fill_in(self, known_parts: KnownArnParts) -> str:
+        """Return the template with the known parts filled in and the other placeholders in capitals."""
+        part_by_placeholder = known_parts.by_placeholder()
+        return _PLACEHOLDER.sub(
+            lambda match: part_by_placeholder.get(match[1]) or match[1].upper(), self.template
+        )
 
 
 class _Grant(NamedTuple):
     """The permissions in one statement of `connector_policy.json`."""
 
-    actions: tuple[_Pattern, ...]
-    resources: tuple[_Pattern, ...]
+    actions: Sequence[_PatternTemplate]
+    resources: Sequence[_PatternTemplate]
     conditions: tuple[Condition, ...]
 
 
-def application_of(arn: str) -> Application | None:
+def match_application_arn(arn: str) -> Application | None:
     """Return the application that an ARN identifies; None for other text, such as a pattern."""
-    match = _APPLICATION.expression.fullmatch(arn)
+    match = _APPLICATION_ARN.expression.fullmatch(arn)
     return Application(**match.groupdict()) if match else None
 
 
 @cache
-def find_excess(statement: Statement, known: Known) -> tuple[Excess, ...]:
+def find_excess(statement: Statement, known_parts: KnownArnParts) -> tuple[ExcessPermission, ...]:
     """Return the permissions that a role's statement allows but no connector needs."""
-    return tuple(_find_excess(statement, known)) if statement.allows else ()
+    return tuple(_compare_with_grants(statement, known_parts)) if statement.allows else ()
 
 
-def _find_excess(statement: Statement, known: Known) -> Iterator[Excess]:
+def _compare_with_grants(statement: Statement, known_parts: KnownArnParts) -> Iterator[ExcessPermission]:
     for action in statement.actions.listed():
-        shown = _show(action, statement.actions)
-        of_action = _grants_of(action.lower())
-        if not of_action:
-            yield Excess(shown)
+        formatted_action = _format_pattern(action, statement.actions)
+        action_grants = _select_grants(action.lower())
+        if not action_grants:
+            yield ExcessPermission(formatted_action)
             continue
         for resource in statement.resources.listed():
-            grants = [grant for grant in of_action if _covers(grant.resources, resource, known)]
-            if any(_meets(statement.conditions, grant, known) for grant in grants):
+            resource_grants = [
+                grant for grant in action_grants if _is_covered(resource, grant.resources, known_parts)
+            ]
+            if any(
+                _implies_grant(statement.conditions, grant, known_parts) for grant in resource_grants
+            ):
                 continue
-            shown_resource = _show(resource, statement.resources)
-            if grants:
-                conditions = dict.fromkeys(_show_conditions(grant, known) for grant in grants)
-                yield Excess(shown, shown_resource, expected_condition=" or ".join(conditions))
+            formatted_resource = _format_pattern(resource, statement.resources)
+            permission = ExcessPermission(formatted_action, formatted_resource)
+            if resource_grants:
+                conditions = (_format_conditions(grant, known_parts) for grant in resource_grants)
+                yield permission._replace(expected_condition=_join_alternatives(conditions))
             else:
-                patterns = dict.fromkeys(pattern for grant in of_action for pattern in grant.resources)
-                expected = " or ".join(pattern.show(known) for pattern in patterns)
-                yield Excess(shown, shown_resource, expected_resources=expected)
+                resources = (
+                    template.fill_in(known_parts)
+                    for grant in action_grants
+                    for template in grant.resources
+                )
+                yield permission._replace(expected_resources=_join_alternatives(resources))
 
 
 @cache
-def _grants_of(action: str) -> tuple[_Grant, ...]:
-    return tuple(grant for grant in _GRANTS if _covers(grant.actions, action, Known()))
+def _select_grants(action: str) -> Sequence[_Grant]:
+    """Return the grants that allow an action, which is lowercase and may contain wildcards."""
+    return tuple(grant for grant in _GRANTS if _is_covered(action, grant.actions, KnownArnParts()))
 
 
-def _show(pattern: str, side: Patterns) -> str:
-    return f"everything except {', '.join(side.values)}" if side.negated else pattern
+def _join_alternatives(alternatives: Iterable[str]) -> str:
+    """Join texts with "or", without repetitions."""
+    return " or ".join(dict.fromkeys(alternatives))
 
 
-def _show_conditions(grant: _Grant, known: Known) -> str:
-    conditions: dict[str, dict[str, list[str]]] = defaultdict(dict)
+def _format_pattern(pattern: str, patterns: Patterns) -> str:
+    """Return one of the listed patterns of a statement; a negated list has only the pattern `*`."""
+    return f"everything except {', '.join(patterns.values)}" if patterns.negated else pattern
+
+
+def _format_conditions(grant: _Grant, known_parts: KnownArnParts) -> str:
+    condition_element: dict[str, dict[str, list[str]]] = defaultdict(dict)
     for condition in grant.conditions:
-        values = [_pattern(value).show(known) for value in condition.values]
-        conditions[condition.operator][condition.key] = values
-    return json.dumps(conditions)
+        condition_element[condition.operator][condition.key] = [
+            _compile_template(template).fill_in(known_parts) for template in condition.values
+        ]
+    return json.dumps(condition_element)
 
 
-def _covers(patterns: tuple[_Pattern, ...], text: str, known: Known) -> bool:
-    return any(pattern.covers(text, known) for pattern in patterns)
+def _is_covered(pattern: str, templates: Iterable[_PatternTemplate], known_parts: KnownArnParts) -> bool:
+    return any(template.covers(pattern, known_parts) for template in templates)
 
 
-def _meets(conditions: tuple[Condition, ...], grant: _Grant, known: Known) -> bool:
+def _implies_grant(conditions: Iterable[Condition], grant: _Grant, known_parts: KnownArnParts) -> bool:
     """Return whether every request that meets the conditions certainly meets the grant's conditions."""
-    alike = [each._replace(key=_SAME_KEYS.get(each.key.lower(), each.key)) for each in conditions]
+    comparable_conditions = [
+        condition._replace(key=_GRANT_KEY_BY_SYNONYM.get(condition.key.lower(), condition.key))
+        for condition in conditions
+    ]
     return is_implied(
-        alike, grant.conditions, lambda wanted, value: _pattern(wanted).covers(value, known)
+        comparable_conditions,
+        grant.conditions,
+        lambda template, pattern: _compile_template(template).covers(pattern, known_parts),
     )
 
 
 @cache
-def _pattern(text: str) -> _Pattern:
-    literals_and_names = _PLACEHOLDER.split(text)
-    expressions = [
-        f"(?P<{part}>{_FILE['placeholders'][part]})"
-        if index % 2
-        else re.escape(part).replace(r"\*", ".*")
-        for index, part in enumerate(literals_and_names)
-    ]
-    return _Pattern(text, re.compile("".join(expressions), re.DOTALL))
+def _compile_template(template: str) -> _PatternTemplate:
+    expression = ""
+    for index, part in enumerate(_PLACEHOLDER.split(template)):
+        # The parts are, in turn, literal text and a placeholder's name.
+        if index % 2:
+            expression += f"(?P<{part}>{_FILE_CONTENT['placeholders'][part]})"
+        else:
+            expression += re.escape(part).replace(r"\*", ".*")
+    return _PatternTemplate(template, re.compile(expression, re.DOTALL))
 
 
-_APPLICATION: Final = _pattern(
+_APPLICATION_ARN: Final = _compile_template(
     "arn:{partition}:qbusiness:{region}:{account}:application/{application_id}"
 )
 _GRANTS: Final = tuple(
     _Grant(
-        tuple(_pattern(action.lower()) for action in statement.actions.values),
-        tuple(map(_pattern, statement.resources.values)),
+        tuple(_compile_template(action.lower()) for action in statement.actions.values),
+        tuple(map(_compile_template, statement.resources.values)),
         statement.conditions,
     )
-    for statement in read_document(_FILE["policy"]).statements
+    for statement in read_document(_FILE_CONTENT["policy"]).statements
 )

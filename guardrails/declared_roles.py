@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, cast
 
-from connector_grants import Application, Known, application_of
+from connector_grants import Application, KnownArnParts, match_application_arn
 from iam.containment import certain_values
 from iam.documents import UNKNOWN, Document, Kind, Statement, listed, read_document
 from iam.patterns import is_pattern
@@ -18,9 +18,9 @@ from pulumi_policy import PolicyResource
 from pulumi_policy.proxy import UnknownValueError
 
 SERVICE: Final = "qbusiness.amazonaws.com"
-_ASSUME: Final = "sts:AssumeRole"
+_ASSUME_ROLE: Final = "sts:AssumeRole"
 _SERVICE_PRINCIPAL: Final = f"Service:{SERVICE}"
-_ACCOUNT: Final = re.compile(r"\b[0-9]{12}\b")
+_ACCOUNT_ID: Final = re.compile(r"\b[0-9]{12}\b")
 _ROLE_ARN: Final = re.compile(r"arn:[^:]+:iam::([0-9]{12}):role/.+")
 
 _ROLE_TYPE: Final = "aws:iam/role:Role"
@@ -32,27 +32,28 @@ _EXCLUSIVE_POLICIES_TYPE: Final = "aws:iam/rolePoliciesExclusive:RolePoliciesExc
 _EXCLUSIVE_ATTACHMENTS_TYPE: Final = (
     "aws:iam/rolePolicyAttachmentsExclusive:RolePolicyAttachmentsExclusive"
 )
-_ROLE_PROPERTIES: Final = {
+_ROLE_PROPERTY_BY_TYPE: Final = {
     _ROLE_POLICY_TYPE: "role",
     _ATTACHMENT_TYPE: "role",
     _ATTACHMENT_TO_SEVERAL_TYPE: "roles",
     _EXCLUSIVE_POLICIES_TYPE: "roleName",
     _EXCLUSIVE_ATTACHMENTS_TYPE: "roleName",
 }
-_POLICY_PROPERTIES: Final = {
+_POLICY_PROPERTY_BY_TYPE: Final = {
     _ROLE_TYPE: "managedPolicyArns",
     _ATTACHMENT_TYPE: "policyArn",
     _ATTACHMENT_TO_SEVERAL_TYPE: "policyArn",
     _EXCLUSIVE_ATTACHMENTS_TYPE: "policyArns",
 }
+_RELEVANT_TYPES: Final = {_ROLE_TYPE, _MANAGED_POLICY_TYPE, *_ROLE_PROPERTY_BY_TYPE}
 
 
-class Policy(NamedTuple):
+class DeclaredPolicy(NamedTuple):
     """One of a role's policies, and the URN of the resource that declares the policy."""
 
     urn: str
     document: Document
-    inline: bool = True
+    is_inline: bool = True
 
 
 class Attachment(NamedTuple):
@@ -60,18 +61,18 @@ class Attachment(NamedTuple):
 
     urn: str
     """The resource that attaches the policy."""
-    arn: str
+    policy_arn: str
 
 
 class UndeclaredPolicy(NamedTuple):
     """One of a role's policies that the stack neither declares nor attaches."""
 
-    name: str
+    name_or_arn: str
     """An inline policy's name, or a managed policy's ARN."""
-    inline: bool
-    removed: bool
+    is_inline: bool
+    is_removed: bool
     """Whether an exclusive resource in the stack, such as RolePoliciesExclusive, removes the policy."""
-    listed: bool = False
+    is_listed: bool = False
     """Whether the stack's RolePoliciesExclusive lists the policy and therefore keeps it."""
     size: int = 0
     """The number of characters in an inline policy, as IAM counts them; 0 for a managed policy."""
@@ -87,44 +88,45 @@ class UnlistedPolicy(NamedTuple):
 
     urn: str
     """The resource that declares or attaches the policy."""
-    name: str
+    display_name: str
     """An inline policy's name, or a managed policy's ARN; the policy's URN while its ARN is unknown."""
-    inline: bool
+    is_inline: bool
 
 
-class Role(NamedTuple):
-    """A role that the stack declares, and the role's policies."""
+class QBusinessRole(NamedTuple):
+    """A role that the stack declares for Amazon Q Business, and the role's policies."""
 
     urn: str
     name: str | None
     """None while unknown."""
     path: str | None
-    account: str
+    account_id: str
     """Empty while unknown."""
-    trust: Policy
-    policies: tuple[Policy, ...]
+    trust_policy: DeclaredPolicy
+    policies: tuple[DeclaredPolicy, ...]
     attachments: tuple[Attachment, ...]
-    undeclared: tuple[UndeclaredPolicy, ...]
-    unlisted: tuple[UnlistedPolicy, ...]
+    undeclared_policies: tuple[UndeclaredPolicy, ...]
+    unlisted_policies: tuple[UnlistedPolicy, ...]
 
     @property
     def application(self) -> Application | None:
         """The application in the trust policy; None unless the policy has exactly one application."""
-        arns = {
-            arn
-            for statement in trusting_statements(self.trust.document)
-            for arn in required_values(statement, "aws:SourceArn")
+        application_arns = {
+            application_arn
+            for statement in find_trusting_statements(self.trust_policy.document)
+            for application_arn in get_required_values(statement, "aws:SourceArn")
         }
-        return application_of(*arns) if len(arns) == 1 else None
+        return match_application_arn(*application_arns) if len(application_arns) == 1 else None
 
     @property
-    def known(self) -> Known:
-        """The placeholder values that the role's name, path, and trust policy determine."""
-        named = self.name is not None and self.path is not None
-        return Known(self.application, f"{self.path}{self.name}".removeprefix("/") if named else None)
+    def known_arn_parts(self) -> KnownArnParts:
+        """The parts of ARNs that the role's name, path, and trust policy determine."""
+        if self.name is None or self.path is None:
+            return KnownArnParts(self.application)
+        return KnownArnParts(self.application, f"{self.path}{self.name}".removeprefix("/"))
 
 
-class _Declaration(NamedTuple):
+class _DeclaredResource(NamedTuple):
     """A resource in the stack, without the SDK's proxies."""
 
     urn: str
@@ -132,84 +134,83 @@ class _Declaration(NamedTuple):
     properties: Mapping[str, Any]
     references: Mapping[str, Sequence[str]]
     """The URNs of the resources on which each property's value depends, by property name."""
-    set_by_program: Collection[str]
+    program_properties: Collection[str]
     """The properties that the program sets; `properties` also has properties from the provider."""
-    provider: str
-    """The provider's URN; empty if the resource has no provider."""
-    accounts: Sequence[str]
+    provider_urn: str
+    """Empty if the resource has no provider."""
+    allowed_account_ids: Sequence[str]
     """The accounts that the provider allows; empty if it allows every account."""
 
-    def values(self, name: str) -> list[Any]:
+    def get_known_values(self, property_name: str) -> list[Any]:
         """Return the known values of a property, which may be a list, a single value, or absent."""
-        return [value for value in listed(self.properties.get(name)) if value is not UNKNOWN]
+        return [value for value in listed(self.properties.get(property_name)) if value is not UNKNOWN]
 
-    def text(self, name: str) -> str | None:
+    def get_string(self, property_name: str) -> str | None:
         """Return a property if it is a string; otherwise, return None."""
-        value = self.properties.get(name)
-        return value if isinstance(value, str) else None
+        property_value = self.properties.get(property_name)
+        return property_value if isinstance(property_value, str) else None
 
 
 def find_roles(
-    resources: Iterable[PolicyResource], set_by_program: Mapping[str, Collection[str]]
-) -> Iterator[Role]:
+    policy_resources: Iterable[PolicyResource], program_properties_by_urn: Mapping[str, Collection[str]]
+) -> Iterator[QBusinessRole]:
     """Yield the roles that trust Amazon Q Business.
 
     The trust policy of such a role lets Amazon Q Business assume the role, or lists the service in an
     Allow statement for other actions.
 
-    `set_by_program` contains the properties that the program sets, by resource URN. If it is empty,
-    because nothing was recorded, every property counts as set by the program.
+    `program_properties_by_urn` contains the properties that the program sets, by resource URN. If it is
+    empty, because nothing was recorded, every property counts as set by the program.
 
     A role whose trust policy is malformed, or unknown at least in part, is included if the trust policy
     mentions "qbusiness" or the role's policies contain an action of Amazon Q Business.
     """
-    types = {_ROLE_TYPE, _MANAGED_POLICY_TYPE, *_ROLE_PROPERTIES}
-    declarations = [
-        _declaration(
-            resource, set_by_program.get(resource.urn, ()) if set_by_program else [*resource.props]
-        )
-        for resource in resources
-        if resource.resource_type in types
+    resources = [
+        _convert_resource(policy_resource, program_properties_by_urn)
+        for policy_resource in policy_resources
+        if policy_resource.resource_type in _RELEVANT_TYPES
     ]
-    roles = _of_type(declarations, _ROLE_TYPE)
-    managed = _Managed(_of_type(declarations, _MANAGED_POLICY_TYPE))
-    belonging = _group_by_role(roles, declarations)
-    for declaration in roles:
-        role = _role(declaration, belonging[declaration.urn], managed)
-        if _is_for_service(role, declaration):
+    role_resources = _select_type(resources, _ROLE_TYPE)
+    managed_policies = _ManagedPolicies(_select_type(resources, _MANAGED_POLICY_TYPE))
+    resources_by_role_urn = _group_by_role(role_resources, resources)
+    for role_resource in role_resources:
+        role = _build_role(role_resource, resources_by_role_urn[role_resource.urn], managed_policies)
+        if _may_trust_service(role, role_resource):
             yield role
 
 
-def trusting_statements(trust: Document) -> Iterator[Statement]:
+def find_trusting_statements(trust_policy: Document) -> Iterator[Statement]:
     """Yield a trust policy's statements that let Amazon Q Business assume the role."""
-    for statement in trust.statements:
+    for statement in trust_policy.statements:
         if (
             statement.allows
-            and statement.actions.meets(_ASSUME)
+            and statement.actions.meets(_ASSUME_ROLE)
             and statement.principals.covers(_SERVICE_PRINCIPAL)
         ):
             yield statement
 
 
-def required_values(statement: Statement, key: str) -> tuple[str, ...]:
+def get_required_values(statement: Statement, condition_key: str) -> tuple[str, ...]:
     """Return the values to which a statement's conditions restrict a key.
 
     The result is empty if the key may be absent or have other values. A request must meet all conditions
     on a key, so the narrowest condition is decisive.
     """
-    required = certain_values(statement.conditions, key)
-    return min(required, key=lambda values: (any(map(is_pattern, values)), len(values)), default=())
+    restrictions = certain_values(statement.conditions, condition_key)
+    return min(restrictions, key=lambda values: (any(map(is_pattern, values)), len(values)), default=())
 
 
-def _is_for_service(role: Role, declaration: _Declaration) -> bool:
-    trust = role.trust.document
-    if any(trusting_statements(trust)) or any(
-        each.allows and _SERVICE_PRINCIPAL in each.principals.listed() for each in trust.statements
+def _may_trust_service(role: QBusinessRole, role_resource: _DeclaredResource) -> bool:
+    trust_policy = role.trust_policy.document
+    if any(find_trusting_statements(trust_policy)) or any(
+        statement.allows and _SERVICE_PRINCIPAL in statement.principals.listed()
+        for statement in trust_policy.statements
     ):
         return True
-    if trust.known and not trust.problem:
+    if trust_policy.known and not trust_policy.problem:
         return False
-    return "qbusiness" in str(declaration.properties.get("assumeRolePolicy")).lower() or any(
+    trust_property = role_resource.properties.get("assumeRolePolicy")
+    return "qbusiness" in str(trust_property).lower() or any(
         action.lower().startswith("qbusiness:")
         for policy in role.policies
         for statement in policy.document.statements
@@ -217,29 +218,32 @@ def _is_for_service(role: Role, declaration: _Declaration) -> bool:
     )
 
 
-def _of_type(declarations: Iterable[_Declaration], type_: str) -> list[_Declaration]:
-    return [declaration for declaration in declarations if declaration.type == type_]
+def _select_type(resources: Iterable[_DeclaredResource], resource_type: str) -> list[_DeclaredResource]:
+    return [resource for resource in resources if resource.type == resource_type]
 
 
-def _declaration(resource: PolicyResource, set_by_program: Collection[str]) -> _Declaration:
-    provider = resource.provider
+def _convert_resource(
+    policy_resource: PolicyResource, program_properties_by_urn: Mapping[str, Collection[str]]
+) -> _DeclaredResource:
+    program_properties = program_properties_by_urn.get(policy_resource.urn, ())
+    provider = policy_resource.provider
     # The engine passes the list of accounts as JSON.
-    allowed = _plain(provider.props).get("allowedAccountIds") if provider else None
-    return _Declaration(
-        resource.urn,
-        resource.resource_type,
-        _plain(resource.props),
+    allowed_accounts = _replace_proxies(provider.props).get("allowedAccountIds") if provider else None
+    return _DeclaredResource(
+        policy_resource.urn,
+        policy_resource.resource_type,
+        _replace_proxies(policy_resource.props),
         {
-            name: [dependency.urn for dependency in dependencies]
-            for name, dependencies in resource.property_dependencies.items()
+            property_name: [dependency.urn for dependency in dependencies]
+            for property_name, dependencies in policy_resource.property_dependencies.items()
         },
-        set_by_program,
+        program_properties if program_properties_by_urn else [*policy_resource.props],
         provider.urn if provider else "",
-        _ACCOUNT.findall(str(allowed)),
+        _ACCOUNT_ID.findall(str(allowed_accounts)),
     )
 
 
-def _plain(value: Any) -> Any:
+def _replace_proxies(value: Any) -> Any:
     """Return a value without the SDK's proxies, with UNKNOWN where they would raise an exception."""
     if isinstance(value, Mapping):
         mapping = cast("Mapping[str, Any]", value)
@@ -250,187 +254,228 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _read_entry(container: Any, key: Any) -> Any:
+def _read_entry(proxy: Any, key_or_index: Any) -> Any:
     try:
-        return _plain(container[key])
+        return _replace_proxies(proxy[key_or_index])
     except UnknownValueError:
         return UNKNOWN
 
 
-class _Managed:
+class _ManagedPolicies:
     """The managed policies that the stack declares."""
 
-    def __init__(self, declarations: Iterable[_Declaration]) -> None:
-        self.by_urn = {policy.urn: policy for policy in declarations}
-        self.by_arn = {arn: policy for policy in self.by_urn.values() if (arn := policy.text("arn"))}
-
-    def attached_by(self, declaration: _Declaration) -> tuple[list[_Declaration], list[str]]:
-        """Return the policies that a resource attaches: the declared ones, and the ARNs of the rest."""
-        name = _POLICY_PROPERTIES[declaration.type]
-        arns = declaration.values(name)
-        attached = {
-            urn: self.by_urn[urn] for urn in declaration.references.get(name, ()) if urn in self.by_urn
+    def __init__(self, resources: Iterable[_DeclaredResource]) -> None:
+        self.by_urn = {resource.urn: resource for resource in resources}
+        self.by_arn = {
+            policy_arn: resource
+            for resource in self.by_urn.values()
+            if (policy_arn := resource.get_string("arn"))
         }
-        attached |= {self.by_arn[arn].urn: self.by_arn[arn] for arn in arns if arn in self.by_arn}
-        return [*attached.values()], [arn for arn in arns if arn not in self.by_arn]
+
+    def find_attached_by(self, resource: _DeclaredResource) -> tuple[list[_DeclaredResource], list[str]]:
+        """Return the policies that a resource attaches: the declared ones, and the ARNs of the rest."""
+        property_name = _POLICY_PROPERTY_BY_TYPE[resource.type]
+        policy_arns = resource.get_known_values(property_name)
+        referenced_urns = resource.references.get(property_name, ())
+        attached_by_urn = {urn: self.by_urn[urn] for urn in referenced_urns if urn in self.by_urn}
+        attached_by_urn |= {
+            self.by_arn[arn].urn: self.by_arn[arn] for arn in policy_arns if arn in self.by_arn
+        }
+        return [*attached_by_urn.values()], [arn for arn in policy_arns if arn not in self.by_arn]
 
 
 def _group_by_role(
-    roles: Iterable[_Declaration], declarations: Iterable[_Declaration]
-) -> Mapping[str, list[_Declaration]]:
-    """Return, by role URN, the declarations that refer to the role.
+    role_resources: Iterable[_DeclaredResource], resources: Iterable[_DeclaredResource]
+) -> Mapping[str, list[_DeclaredResource]]:
+    """Return, by role URN, the resources that refer to the role.
 
-    A declaration refers to a role by name or, if a name is unknown, through a dependency. If a stack
+    A resource refers to a role by name or, if a name is unknown, through a dependency. If a stack
     declares roles with the same name in different accounts, the name refers to the roles with the
-    declaration's provider or, if there are none, to all roles with the name.
+    resource's provider or, if there are none, to all roles with the name.
 
     Role names are not case-sensitive:
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
     """
-    names = {role.urn: (role.text("name") or "").lower() for role in roles}
-    providers = {role.urn: role.provider for role in roles}
-    by_name: dict[str, list[str]] = defaultdict(list)
-    for urn, name in names.items():
-        by_name[name].append(urn)
-    belonging: dict[str, list[_Declaration]] = defaultdict(list)
-    for declaration in declarations:
-        property_name = _ROLE_PROPERTIES.get(declaration.type)
+    name_by_urn = {role.urn: (role.get_string("name") or "").lower() for role in role_resources}
+    roles_by_name: dict[str, list[_DeclaredResource]] = defaultdict(list)
+    for role in role_resources:
+        roles_by_name[name_by_urn[role.urn]].append(role)
+    resources_by_role_urn: dict[str, list[_DeclaredResource]] = defaultdict(list)
+    for resource in resources:
+        property_name = _ROLE_PROPERTY_BY_TYPE.get(resource.type)
         if property_name is None:
             continue
-        given = listed(declaration.properties.get(property_name))
-        given_names = [value.lower() for value in given if isinstance(value, str) and value]
-        urns = [urn for urn in declaration.references.get(property_name, ()) if urn in names]
-        if given and UNKNOWN not in given:
+        references = listed(resource.properties.get(property_name))
+        referenced_names = [name.lower() for name in references if isinstance(name, str) and name]
+        role_urns = [urn for urn in resource.references.get(property_name, ()) if urn in name_by_urn]
+        if references and UNKNOWN not in references:
             # Known names are more precise than dependencies.
-            urns = [urn for urn in urns if names[urn] in ("", *given_names)]
-        referenced = {names[urn] for urn in urns}
-        for name in (name for name in given_names if name not in referenced):
-            namesakes = by_name.get(name, [])
-            own = [urn for urn in namesakes if providers[urn] == declaration.provider]
-            urns += own or namesakes
-        for urn in dict.fromkeys(urns):
-            belonging[urn].append(declaration)
-    return belonging
+            role_urns = [urn for urn in role_urns if name_by_urn[urn] in ("", *referenced_names)]
+        names_of_dependencies = {name_by_urn[urn] for urn in role_urns}
+        for role_name in referenced_names:
+            if role_name not in names_of_dependencies:
+                namesakes = roles_by_name.get(role_name, [])
+                same_provider_namesakes = [
+                    role for role in namesakes if role.provider_urn == resource.provider_urn
+                ]
+                role_urns += [role.urn for role in same_provider_namesakes or namesakes]
+        for role_urn in dict.fromkeys(role_urns):
+            resources_by_role_urn[role_urn].append(resource)
+    return resources_by_role_urn
 
 
-def _role(role: _Declaration, belonging: Sequence[_Declaration], managed: _Managed) -> Role:
-    inline, undeclared = _inline_policies(role, belonging)
-    attached, attachments, undeclared_managed = _managed_policies(role, belonging, managed)
-    return Role(
-        role.urn,
-        role.text("name"),
-        role.text("path") if role.properties.get("path") else "/",
-        _account(role),
-        Policy(role.urn, _document(role.properties, "assumeRolePolicy", Kind.TRUST)),
-        (*inline, *attached),
-        tuple(attachments),
-        (*undeclared, *undeclared_managed),
-        (*_unlisted_inline(belonging), *_unlisted_managed(belonging, managed)),
+def _build_role(
+    role_resource: _DeclaredResource,
+    related_resources: Sequence[_DeclaredResource],
+    managed_policies: _ManagedPolicies,
+) -> QBusinessRole:
+    inline_policies, undeclared_inline_policies = _group_inline_policies(
+        role_resource, related_resources
+    )
+    attached_policies, attachments, undeclared_managed_policies = _group_managed_policies(
+        role_resource, related_resources, managed_policies
+    )
+    trust_document = _read_document(role_resource.properties, "assumeRolePolicy", Kind.TRUST)
+    return QBusinessRole(
+        urn=role_resource.urn,
+        name=role_resource.get_string("name"),
+        path=role_resource.get_string("path") if role_resource.properties.get("path") else "/",
+        account_id=_find_account_id(role_resource),
+        trust_policy=DeclaredPolicy(role_resource.urn, trust_document),
+        policies=(*inline_policies, *attached_policies),
+        attachments=tuple(attachments),
+        undeclared_policies=(*undeclared_inline_policies, *undeclared_managed_policies),
+        unlisted_policies=(
+            *_find_unlisted_inline_policies(related_resources),
+            *_find_unlisted_managed_policies(related_resources, managed_policies),
+        ),
     )
 
 
-def _account(role: _Declaration) -> str:
+def _find_account_id(role_resource: _DeclaredResource) -> str:
     """Return a role's account from its ARN or, without an ARN, from its provider; empty if unknown."""
-    if found := _ROLE_ARN.fullmatch(role.text("arn") or ""):
-        return found[1]
-    return role.accounts[0] if len(role.accounts) == 1 else ""
+    if arn_match := _ROLE_ARN.fullmatch(role_resource.get_string("arn") or ""):
+        return arn_match[1]
+    allowed_account_ids = role_resource.allowed_account_ids
+    return allowed_account_ids[0] if len(allowed_account_ids) == 1 else ""
 
 
-def _inline_policies(
-    role: _Declaration, belonging: Iterable[_Declaration]
-) -> tuple[list[Policy], list[UndeclaredPolicy]]:
+def _group_inline_policies(
+    role_resource: _DeclaredResource, related_resources: Iterable[_DeclaredResource]
+) -> tuple[list[DeclaredPolicy], list[UndeclaredPolicy]]:
     """Return the inline policies that the stack declares, and the role's other inline policies."""
-    resources = _of_type(belonging, _ROLE_POLICY_TYPE)
-    policies = [Policy(resource.urn, _document(resource.properties, "policy")) for resource in resources]
-    inline = [
-        (entry.get("name"), _document(entry, "policy"))
-        for entry in cast("list[dict[str, Any]]", role.values("inlinePolicies"))
+    policy_resources = _select_type(related_resources, _ROLE_POLICY_TYPE)
+    declared_policies = [
+        DeclaredPolicy(resource.urn, _read_document(resource.properties, "policy"))
+        for resource in policy_resources
+    ]
+    reported_policies = [
+        (entry.get("name"), _read_document(entry, "policy"))
+        for entry in cast("list[dict[str, Any]]", role_resource.get_known_values("inlinePolicies"))
         if isinstance(entry, dict)  # pyright: ignore[reportUnnecessaryIsInstance] a program's value
     ]
-    names = [resource.text("name") for resource in resources]
-    if "inlinePolicies" in role.set_by_program:
+    declared_names = [resource.get_string("name") for resource in policy_resources]
+    if "inlinePolicies" in role_resource.program_properties:
         # After an update, this property also contains the policies of RolePolicy resources.
-        declared = [*zip(names, (policy.document for policy in policies), strict=True)]
-        policies += [Policy(role.urn, entry[1]) for entry in inline if entry not in declared]
-        return policies, []
-    kept = _kept_names(belonging)
-    return policies, [
+        declared_documents = [policy.document for policy in declared_policies]
+        declared_names_and_documents = [*zip(declared_names, declared_documents, strict=True)]
+        declared_policies += [
+            DeclaredPolicy(role_resource.urn, document)
+            for policy_name, document in reported_policies
+            if (policy_name, document) not in declared_names_and_documents
+        ]
+        return declared_policies, []
+    name_lists = _read_exclusive_names(related_resources)
+    return declared_policies, [
         UndeclaredPolicy(
-            str(name),
-            inline=True,
-            removed=any(name not in each for each in kept),
-            listed=bool(kept) and all(name in each for each in kept),
+            str(policy_name),
+            is_inline=True,
+            is_removed=any(policy_name not in name_list for name_list in name_lists),
+            is_listed=bool(name_lists) and all(policy_name in name_list for name_list in name_lists),
             size=document.size,
         )
-        for name, document in inline
-        if name not in names
+        for policy_name, document in reported_policies
+        if policy_name not in declared_names
     ]
 
 
-def _kept_names(belonging: Iterable[_Declaration]) -> list[list[Any]]:
+def _read_exclusive_names(related_resources: Iterable[_DeclaredResource]) -> list[list[Any]]:
     """Return the policy names in each RolePoliciesExclusive; leave out lists with unknown names."""
-    lists = [
-        listed(each.properties.get("policyNames"))
-        for each in _of_type(belonging, _EXCLUSIVE_POLICIES_TYPE)
-    ]
-    return [names for names in lists if UNKNOWN not in names]
+    exclusive_resources = _select_type(related_resources, _EXCLUSIVE_POLICIES_TYPE)
+    name_lists = [listed(resource.properties.get("policyNames")) for resource in exclusive_resources]
+    return [name_list for name_list in name_lists if UNKNOWN not in name_list]
 
 
-def _managed_policies(
-    role: _Declaration, belonging: Iterable[_Declaration], managed: _Managed
-) -> tuple[list[Policy], list[Attachment], list[UndeclaredPolicy]]:
+def _group_managed_policies(
+    role_resource: _DeclaredResource,
+    related_resources: Iterable[_DeclaredResource],
+    managed_policies: _ManagedPolicies,
+) -> tuple[list[DeclaredPolicy], list[Attachment], list[UndeclaredPolicy]]:
     """Return the role's managed policies in three groups: declared, only attached, and all others."""
-    attaching = [declaration for declaration in belonging if declaration.type in _POLICY_PROPERTIES]
-    if "managedPolicyArns" in role.set_by_program:
-        attaching.insert(0, role)
-    attached: dict[str, Policy] = {}
-    attachments: dict[str, Attachment] = {}
-    attached_arns: set[str] = set()
-    for declaration in attaching:
-        policies, arns = managed.attached_by(declaration)
-        for policy in policies:
-            document = _document(policy.properties, "policy")
-            attached[policy.urn] = Policy(policy.urn, document, inline=False)
-        for arn in arns:
-            attachments[arn] = Attachment(declaration.urn, arn)
-        attached_arns.update(declaration.values(_POLICY_PROPERTIES[declaration.type]))
-    removed = bool(_of_type(belonging, _EXCLUSIVE_ATTACHMENTS_TYPE))
-    undeclared = [
-        UndeclaredPolicy(arn, inline=False, removed=removed)
-        for arn in role.values("managedPolicyArns")
-        if arn not in attached_arns
+    attaching_resources = [
+        resource for resource in related_resources if resource.type in _POLICY_PROPERTY_BY_TYPE
     ]
-    return [*attached.values()], [*attachments.values()], undeclared
+    if "managedPolicyArns" in role_resource.program_properties:
+        attaching_resources.insert(0, role_resource)
+    policy_by_urn: dict[str, DeclaredPolicy] = {}
+    attachment_by_arn: dict[str, Attachment] = {}
+    attached_arns: set[str] = set()
+    for attaching_resource in attaching_resources:
+        policy_resources, undeclared_arns = managed_policies.find_attached_by(attaching_resource)
+        for policy_resource in policy_resources:
+            document = _read_document(policy_resource.properties, "policy")
+            policy_urn = policy_resource.urn
+            policy_by_urn[policy_urn] = DeclaredPolicy(policy_urn, document, is_inline=False)
+        for policy_arn in undeclared_arns:
+            attachment_by_arn[policy_arn] = Attachment(attaching_resource.urn, policy_arn)
+        property_name = _POLICY_PROPERTY_BY_TYPE[attaching_resource.type]
+        attached_arns.update(attaching_resource.get_known_values(property_name))
+    is_removed = bool(_select_type(related_resources, _EXCLUSIVE_ATTACHMENTS_TYPE))
+    undeclared_policies = [
+        UndeclaredPolicy(policy_arn, is_inline=False, is_removed=is_removed)
+        for policy_arn in role_resource.get_known_values("managedPolicyArns")
+        if policy_arn not in attached_arns
+    ]
+    return [*policy_by_urn.values()], [*attachment_by_arn.values()], undeclared_policies
 
 
-def _unlisted_inline(belonging: Iterable[_Declaration]) -> Iterator[UnlistedPolicy]:
+def _find_unlisted_inline_policies(
+    related_resources: Iterable[_DeclaredResource],
+) -> Iterator[UnlistedPolicy]:
     """Yield the RolePolicy resources' policies that a RolePoliciesExclusive does not list."""
-    kept = _kept_names(belonging)
-    for resource in _of_type(belonging, _ROLE_POLICY_TYPE):
-        name = resource.text("name")
-        if name and any(name not in each for each in kept):
-            yield UnlistedPolicy(resource.urn, name, inline=True)
+    name_lists = _read_exclusive_names(related_resources)
+    for resource in _select_type(related_resources, _ROLE_POLICY_TYPE):
+        policy_name = resource.get_string("name")
+        if policy_name and any(policy_name not in name_list for name_list in name_lists):
+            yield UnlistedPolicy(resource.urn, policy_name, is_inline=True)
 
 
-def _unlisted_managed(belonging: Iterable[_Declaration], managed: _Managed) -> Iterator[UnlistedPolicy]:
+def _find_unlisted_managed_policies(
+    related_resources: Iterable[_DeclaredResource], managed_policies: _ManagedPolicies
+) -> Iterator[UnlistedPolicy]:
     """Yield the attached policies that a RolePolicyAttachmentsExclusive does not list."""
-    lists: list[set[str]] = []
-    for each in _of_type(belonging, _EXCLUSIVE_ATTACHMENTS_TYPE):
-        policies, arns = managed.attached_by(each)
+    exclusive_lists: list[set[str]] = []
+    for exclusive_resource in _select_type(related_resources, _EXCLUSIVE_ATTACHMENTS_TYPE):
+        policy_resources, undeclared_arns = managed_policies.find_attached_by(exclusive_resource)
         # Each unknown ARN must belong to a policy to which the list refers. Otherwise, skip the list.
-        unknown = listed(each.properties.get("policyArns")).count(UNKNOWN)
-        if unknown <= sum(policy.text("arn") is None for policy in policies):
-            lists.append({*arns, *(policy.urn for policy in policies)})
-    for attachment in belonging:
+        unknown_count = listed(exclusive_resource.properties.get("policyArns")).count(UNKNOWN)
+        if unknown_count <= sum(policy.get_string("arn") is None for policy in policy_resources):
+            exclusive_lists.append({*undeclared_arns, *(policy.urn for policy in policy_resources)})
+    for attachment in related_resources:
         if attachment.type in (_ATTACHMENT_TYPE, _ATTACHMENT_TO_SEVERAL_TYPE):
-            policies, arns = managed.attached_by(attachment)
-            names = {policy.urn: policy.text("arn") or policy.urn for policy in policies}
-            for identifier, name in (names | {arn: arn for arn in arns}).items():
-                if any(identifier not in kept for kept in lists):
-                    yield UnlistedPolicy(attachment.urn, name, inline=False)
+            policy_resources, undeclared_arns = managed_policies.find_attached_by(attachment)
+            name_by_identifier = {
+                policy.urn: policy.get_string("arn") or policy.urn for policy in policy_resources
+            }
+            name_by_identifier |= {policy_arn: policy_arn for policy_arn in undeclared_arns}
+            for identifier, display_name in name_by_identifier.items():
+                if any(identifier not in exclusive_list for exclusive_list in exclusive_lists):
+                    yield UnlistedPolicy(attachment.urn, display_name, is_inline=False)
 
 
-def _document(properties: Mapping[str, Any], name: str, kind: Kind = Kind.IDENTITY) -> Document:
+def _read_document(
+    properties: Mapping[str, Any], property_name: str, kind: Kind = Kind.IDENTITY
+) -> Document:
     """Return a property's document; the document is unknown until the provider reports the property."""
-    given = properties.get(name)
-    return read_document(UNKNOWN if given is None else given, kind)
+    property_value = properties.get(property_name)
+    return read_document(UNKNOWN if property_value is None else property_value, kind)

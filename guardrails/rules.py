@@ -1,6 +1,6 @@
 """Check the roles that Amazon Q Business assumes.
 
-Each rule has a function that returns the rule's findings about a role. The rules follow this AWS page:
+Each rule has a function that returns a role's violations of the rule. The rules follow this AWS page:
 https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/iam-roles-ds.html
 """
 
@@ -11,17 +11,17 @@ from functools import partial
 from shlex import quote
 from typing import Any, Final, NamedTuple
 
-from connector_grants import Excess, application_of, find_excess
+from connector_grants import ExcessPermission, find_excess, match_application_arn
 from declared_roles import (
     SERVICE,
-    Policy,
-    Role,
+    DeclaredPolicy,
+    QBusinessRole,
     UndeclaredPolicy,
-    required_values,
-    trusting_statements,
+    find_trusting_statements,
+    get_required_values,
 )
 from iam.containment import is_never_met
-from iam.documents import Statement
+from iam.documents import Document, Statement
 from iam.operators import parse_operator
 from iam.patterns import Patterns
 
@@ -34,10 +34,10 @@ MAXIMUM_ATTACHED: Final = 20
 LISTED_NAMES: Final = ("qbusiness", "QBusiness")
 """The Amazon Q Business console lists only roles whose names contain one of these strings."""
 
-_ACCOUNT: Final = re.compile(r"[0-9]{12}")
-_ANY: Final = "ACCOUNT_ID"
+_ACCOUNT_ID: Final = re.compile(r"[0-9]{12}")
+_ACCOUNT_ID_PLACEHOLDER: Final = "ACCOUNT_ID"
 """A placeholder for the role's account while the account is unknown."""
-_AWS_MANAGED: Final = re.compile(r"arn:[^:]+:iam::aws:policy/")
+_AWS_MANAGED_POLICY: Final = re.compile(r"arn:[^:]+:iam::aws:policy/")
 _PLACEHOLDER: Final = re.compile(
     r"\[\[.+?\]\]|\{\{.+?\}\}|<.+?>"
     # Some browsers and pages omit the brackets. The placeholder is then an entire part of an ARN.
@@ -50,7 +50,7 @@ _PLACEHOLDER: Final = re.compile(
 """The placeholders on AWS's pages."""
 
 
-class Finding(NamedTuple):
+class Violation(NamedTuple):
     """A violation of a rule."""
 
     urn: str
@@ -63,12 +63,12 @@ class Finding(NamedTuple):
     def report(self) -> str:
         """The text to report, escaped so that a policy cannot forge additional lines."""
         lines = (self.message, f"expected: {self.expected}", f"fix: {self.remediation}")
-        return "\n".join(map(_escape, lines))
+        return "\n".join(map(_escape_characters, lines))
 
 
-def _escape(text: str) -> str:
+def _escape_characters(line: str) -> str:
     """Escape all characters except printable ASCII."""
-    return re.sub(r"[^ -~]", lambda match: match[0].encode("unicode_escape").decode(), text)
+    return re.sub(r"[^ -~]", lambda match: match[0].encode("unicode_escape").decode(), line)
 
 
 class Rule(NamedTuple):
@@ -76,129 +76,143 @@ class Rule(NamedTuple):
 
     name: str
     description: str
-    check: Callable[..., Iterator[Finding]]
-    """The function takes a role, and the values of `options` as keyword arguments."""
+    check: Callable[..., Iterator[Violation]]
+    """The function takes a role, and the values of the rule's options as keyword arguments."""
     advisory: bool = False
-    options: Mapping[str, Any] = {}
+    option_schemas: Mapping[str, Any] = {}
     """The JSON schema of each additional property in the rule's configuration."""
 
 
-def readable(role: Role) -> Iterator[Finding]:
+def check_documents(role: QBusinessRole) -> Iterator[Violation]:
     """Find malformed documents, which no other rule can check, and unknown condition operators."""
-    for policy in (role.trust, *role.policies):
-        unknown_operators = (
-            f"{_title(statement)} has an unknown operator: {condition.operator}"
-            for statement in policy.document.statements
-            for condition in statement.conditions
-            if not parse_operator(condition.operator)
-        )
-        if problem := policy.document.problem or next(unknown_operators, None):
-            kind = "the trust policy" if policy is role.trust else "a policy of the role"
-            yield Finding(
+    for policy in (role.trust_policy, *role.policies):
+        problem = policy.document.problem or _find_unknown_operator(policy.document)
+        if problem:
+            policy_label = "the trust policy" if policy is role.trust_policy else "a policy of the role"
+            yield Violation(
                 policy.urn,
-                f"{kind} is not a valid policy document: {problem}",
+                f"{policy_label} is not a valid policy document: {problem}",
                 "JSON that follows IAM's policy grammar",
                 "correct the document; see "
                 "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html",
             )
 
 
-def trust_account(role: Role) -> Iterator[Finding]:
+def _find_unknown_operator(document: Document) -> str | None:
+    for statement in document.statements:
+        for condition in statement.conditions:
+            if not parse_operator(condition.operator):
+                return f"{_format_title(statement)} has an unknown operator: {condition.operator}"
+    return None
+
+
+def check_trusted_account(role: QBusinessRole) -> Iterator[Violation]:
     """Find trust policies that are not restricted to the role's account."""
-    accounts: set[str] = set()
-    for statement in trusting_statements(role.trust.document):
-        given = required_values(statement, "aws:SourceAccount")
-        accounts.update(filter(_ACCOUNT.fullmatch, given))
-        others = role.account and {*given} - {role.account}
-        if not given or others or not all(map(_ACCOUNT.fullmatch, given)):
-            yield Finding(
+    account_ids: set[str] = set()
+    for statement in find_trusting_statements(role.trust_policy.document):
+        source_accounts = get_required_values(statement, "aws:SourceAccount")
+        account_ids.update(filter(_ACCOUNT_ID.fullmatch, source_accounts))
+        other_accounts = {*source_accounts} - {role.account_id} if role.account_id else set[str]()
+        has_only_ids = all(map(_ACCOUNT_ID.fullmatch, source_accounts))
+        if not source_accounts or other_accounts or not has_only_ids:
+            account_id = role.account_id or _ACCOUNT_ID_PLACEHOLDER
+            yield Violation(
                 role.urn,
-                _trusted(statement, "aws:SourceAccount", given),
-                f"the role's account, {role.account}" if role.account else "one 12-digit account ID",
-                f'set the condition "StringEquals": {{"aws:SourceAccount": "{role.account or _ANY}"}}',
+                _format_trust(statement, "aws:SourceAccount", source_accounts),
+                f"the role's account, {account_id}" if role.account_id else "one 12-digit account ID",
+                f'set the condition "StringEquals": {{"aws:SourceAccount": "{account_id}"}}',
             )
-    if len(accounts) > 1:
-        yield Finding(
+    if len(account_ids) > 1:
+        yield Violation(
             role.urn,
-            f"the trust policy allows several accounts: {', '.join(sorted(accounts))}",
+            f"the trust policy allows several accounts: {', '.join(sorted(account_ids))}",
             "one account",
             "declare one role for each account, in that account",
         )
 
 
-def trust_application(role: Role) -> Iterator[Finding]:
+def check_trusted_application(role: QBusinessRole) -> Iterator[Violation]:
     """Find trust policies that are not restricted to one application in the role's account."""
-    applications: set[str] = set()
-    for statement in trusting_statements(role.trust.document):
-        given = required_values(statement, "aws:SourceArn")
-        applications.update(filter(application_of, given))
-        named = [application_of(arn) for arn in given]
-        accounts = {application.account for application in named if application}
-        allowed = {*filter(_ACCOUNT.fullmatch, required_values(statement, "aws:SourceAccount"))}
-        allowed = {role.account} if role.account else allowed
-        if not given or not all(named) or (allowed and accounts - allowed):
-            yield Finding(
+    application_arns: set[str] = set()
+    for statement in find_trusting_statements(role.trust_policy.document):
+        source_arns = get_required_values(statement, "aws:SourceArn")
+        application_arns.update(filter(match_application_arn, source_arns))
+        applications = [match_application_arn(arn) for arn in source_arns]
+        application_accounts = {application.account for application in applications if application}
+        source_accounts = get_required_values(statement, "aws:SourceAccount")
+        allowed_accounts = {*filter(_ACCOUNT_ID.fullmatch, source_accounts)}
+        if role.account_id:
+            allowed_accounts = {role.account_id}
+        other_accounts = application_accounts - allowed_accounts if allowed_accounts else set[str]()
+        if not source_arns or not all(applications) or other_accounts:
+            account_id = role.account_id or _ACCOUNT_ID_PLACEHOLDER
+            yield Violation(
                 role.urn,
-                _trusted(statement, "aws:SourceArn", given),
+                _format_trust(statement, "aws:SourceArn", source_arns),
                 "the ARN of one application, without a wildcard, in the role's account",
                 'set the condition "ArnEquals": {"aws:SourceArn": '
-                f'"arn:aws:qbusiness:REGION:{role.account or _ANY}:application/APPLICATION_ID"}}',
+                f'"arn:aws:qbusiness:REGION:{account_id}:application/APPLICATION_ID"}}',
             )
-    if len(applications) > 1:
-        yield Finding(
+    if len(application_arns) > 1:
+        yield Violation(
             role.urn,
-            f"the trust policy allows several applications: {', '.join(sorted(applications))}",
+            f"the trust policy allows several applications: {', '.join(sorted(application_arns))}",
             "one application",
             "declare one role for each application",
         )
 
 
-def _trusted(statement: Statement, key: str, values: Sequence[str]) -> str:
-    if values:
-        return f"{_title(statement)} of the trust policy allows {key} {', '.join(values)}"
+def _format_trust(statement: Statement, condition_key: str, allowed_values: Sequence[str]) -> str:
+    subject = f"{_format_title(statement)} of the trust policy"
+    if allowed_values:
+        return f"{subject} allows {condition_key} {', '.join(allowed_values)}"
     for condition in statement.conditions:
-        if condition.is_on(key) and is_never_met(condition):
+        if condition.is_on(condition_key) and is_never_met(condition):
             return (
-                f"{_title(statement)} of the trust policy never applies, because {condition.operator} "
-                f"compares {key} with {', '.join(condition.values)}, which is not an ARN"
+                f"{subject} never applies, because {condition.operator} compares {condition_key} with "
+                f"{', '.join(condition.values)}, which is not an ARN"
             )
-    return f"{_title(statement)} of the trust policy does not require {key}"
+    return f"{subject} does not require {condition_key}"
 
 
-def trust_service_alone(role: Role) -> Iterator[Finding]:
+def check_trusted_service(role: QBusinessRole) -> Iterator[Violation]:
     """Find trust policies with principals other than the service, or actions other than AssumeRole."""
-    for statement in role.trust.document.statements:
+    for statement in role.trust_policy.document.statements:
         if not statement.allows:
             continue
-        others = sorted({*statement.principals.listed()} - {f"Service:{SERVICE}"})
-        if others:
-            shown = _shown(statement.principals, others, "everybody")
-            yield Finding(
+        subject = f"{_format_title(statement)} of the trust policy"
+        other_principals = sorted({*statement.principals.listed()} - {f"Service:{SERVICE}"})
+        if other_principals:
+            principals_label = _format_patterns(statement.principals, other_principals, "everybody")
+            replacement = _format_replacement(statement.principals, "Principal")
+            yield Violation(
                 role.urn,
-                f"{_title(statement)} of the trust policy allows other principals: {shown}",
+                f"{subject} allows other principals: {principals_label}",
                 f'only the principal {{"Service": "{SERVICE}"}}',
-                f'{_replace(statement.principals, "Principal")} {{"Service": "{SERVICE}"}}, or remove '
-                "the statement",
+                f'{replacement} {{"Service": "{SERVICE}"}}, or remove the statement',
             )
-        actions = [action for action in statement.actions.listed() if action.lower() != "sts:assumerole"]
-        if actions:
-            yield Finding(
+        other_actions = [
+            action for action in statement.actions.listed() if action.lower() != "sts:assumerole"
+        ]
+        if other_actions:
+            actions_label = _format_patterns(statement.actions, other_actions, "every action")
+            replacement = _format_replacement(statement.actions, "Action")
+            yield Violation(
                 role.urn,
-                f"{_title(statement)} of the trust policy allows other actions: "
-                f"{_shown(statement.actions, actions, 'every action')}",
+                f"{subject} allows other actions: {actions_label}",
                 "only sts:AssumeRole",
-                f'{_replace(statement.actions, "Action")} "sts:AssumeRole", or remove the statement',
+                f'{replacement} "sts:AssumeRole", or remove the statement',
             )
 
 
-_REMEDIATIONS: Final = {
+_REMEDIATION_BY_RULE: Final = {
     "secret": "specify a secret in the application's Region by its full ARN, including the suffix",
     "key": "specify a key in the application's Region by its key ARN; an alias ARN does not match a key",
     "bucket": "specify the bucket by name, without wildcards or policy variables",
     "application": "specify the trust policy's application and its index",
     "excess": "specify only the expected resources, by their ARNs",
 }
-_RULES_BY_SERVICE: Final = {
+_RULE_BY_SERVICE: Final = {
     "secretsmanager": "secret",
     "kms": "key",
     "s3": "bucket",
@@ -206,171 +220,185 @@ _RULES_BY_SERVICE: Final = {
 }
 
 
-def permissions(rule: str, role: Role) -> Iterator[Finding]:
-    """Find the permissions that no connector needs and that the rule `rule` reports."""
-    known = role.known
-    for policy, statement in _statements(role):
-        actions: dict[Excess, list[str]] = defaultdict(list)
-        for found in find_excess(statement, known):
-            service = found.action.partition(":")[0].lower()
-            # `excess` reports actions that no connector needs, and actions of services without a rule.
-            responsible = _RULES_BY_SERVICE.get(service, "excess") if found.resource else "excess"
-            if responsible == rule:
-                actions[found._replace(action="")].append(found.action)
-        for found, names in actions.items():
-            message = f"{_title(statement)} allows {', '.join(names)}"
-            if not found.resource:
+def check_permissions(rule_name: str, role: QBusinessRole) -> Iterator[Violation]:
+    """Find the permissions that no connector needs and that the rule `rule_name` reports."""
+    for policy, statement in _list_statements(role):
+        actions_by_permission: dict[ExcessPermission, list[str]] = defaultdict(list)
+        for permission in find_excess(statement, role.known_arn_parts):
+            if _get_responsible_rule(permission) == rule_name:
+                actions_by_permission[permission._replace(action="")].append(permission.action)
+        for permission, actions in actions_by_permission.items():
+            message = f"{_format_title(statement)} allows {', '.join(actions)}"
+            if not permission.resource:
                 expected = "only actions that a connector needs"
-                remediation = (
-                    'replace "NotAction" with "Action", and list the actions that the connector needs'
-                    if statement.actions.negated
-                    else "remove the actions that no connector needs; list the other actions without a "
-                    "wildcard"
-                )
-            elif found.expected_resources:
-                message += f" on {found.resource}"
-                expected, remediation = found.expected_resources, _REMEDIATIONS[rule]
+                remediation = _format_action_remediation(statement)
+            elif permission.expected_resources:
+                message += f" on {permission.resource}"
+                expected = permission.expected_resources
+                remediation = _REMEDIATION_BY_RULE[rule_name]
             else:
-                message += f" on {found.resource} without the required condition"
-                expected = found.expected_condition
+                message += f" on {permission.resource} without the required condition"
+                expected = permission.expected_condition
                 remediation = "allow this only in a statement with an expected condition"
-            yield Finding(policy.urn, message, expected, remediation)
+            yield Violation(policy.urn, message, expected, remediation)
 
 
-def excess(role: Role) -> Iterator[Finding]:
+def _get_responsible_rule(permission: ExcessPermission) -> str:
+    """Return the name of the rule that reports a permission.
+
+    `excess` reports actions that no connector needs, and actions of services without a rule.
+    """
+    service = permission.action.partition(":")[0].lower()
+    return _RULE_BY_SERVICE.get(service, "excess") if permission.resource else "excess"
+
+
+def _format_action_remediation(statement: Statement) -> str:
+    if statement.actions.negated:
+        return 'replace "NotAction" with "Action", and list the actions that the connector needs'
+    return "remove the actions that no connector needs; list the other actions without a wildcard"
+
+
+def check_excess(role: QBusinessRole) -> Iterator[Violation]:
     """Find AWS managed policies, and unneeded permissions that no other rule reports."""
     for attachment in role.attachments:
-        if _AWS_MANAGED.match(attachment.arn):
-            yield Finding(
+        if _AWS_MANAGED_POLICY.match(attachment.policy_arn):
+            yield Violation(
                 attachment.urn,
-                f"the AWS managed policy {attachment.arn} is attached to the role",
+                f"the AWS managed policy {attachment.policy_arn} is attached to the role",
                 "only actions that a connector needs; AWS managed policies usually allow other actions",
                 "detach the policy",
             )
-    yield from permissions("excess", role)
+    yield from check_permissions("excess", role)
 
 
-def unchecked(role: Role) -> Iterator[Finding]:
+def check_attachments(role: QBusinessRole) -> Iterator[Violation]:
     """Find customer managed policies that the stack attaches but does not declare."""
     for attachment in role.attachments:
-        if not _AWS_MANAGED.match(attachment.arn):
-            yield Finding(
+        if not _AWS_MANAGED_POLICY.match(attachment.policy_arn):
+            yield Violation(
                 attachment.urn,
-                f"{attachment.arn} is attached to the role, but no rule has checked this policy",
+                f"{attachment.policy_arn} is attached to the role, but no rule has checked this policy",
                 "only policies that this stack declares",
                 "declare the policy in this stack",
             )
 
 
-def undeclared(role: Role) -> Iterator[Finding]:
+def check_undeclared_policies(role: QBusinessRole) -> Iterator[Violation]:
     """Find the role's policies that the stack neither declares nor attaches."""
-    for policy in role.undeclared:
-        kind = "inline policy" if policy.inline else "managed policy"
-        yield Finding(
+    for policy in role.undeclared_policies:
+        policy_kind = "inline policy" if policy.is_inline else "managed policy"
+        yield Violation(
             role.urn,
-            f"the role has the {kind} {policy.name}, which this stack does not declare",
+            f"the role has the {policy_kind} {policy.name_or_arn}, which this stack does not declare",
             "only policies that this stack declares",
-            _removal(role, policy),
+            _format_removal(role, policy),
         )
 
 
-def exclusive(role: Role) -> Iterator[Finding]:
+def check_exclusive_lists(role: QBusinessRole) -> Iterator[Violation]:
     """Find the policies that one resource of the stack adds to the role and another resource removes."""
-    for policy in role.unlisted:
-        if policy.inline:
-            kind, owner, property_name = "inline policy", "RolePoliciesExclusive", "policyNames"
-        else:
-            kind, owner, property_name = "policy", "RolePolicyAttachmentsExclusive", "policyArns"
-        yield Finding(
+    for policy in role.unlisted_policies:
+        policy_kind = "inline policy" if policy.is_inline else "policy"
+        resource_type = _get_exclusive_type(is_inline=policy.is_inline)
+        property_name = "policyNames" if policy.is_inline else "policyArns"
+        yield Violation(
             policy.urn,
-            f"the stack adds the {kind} {policy.name} to the role, but a {owner} removes the policy",
-            f"the policy in {property_name} of each {owner} for the role",
-            f"add the policy to {property_name}. If a ConnectorRole declares the {owner}, set the "
-            f"ConnectorRole's exclusivePolicies to false and declare one {owner} in the program",
+            f"the stack adds the {policy_kind} {policy.display_name} to the role, but a {resource_type} "
+            "removes the policy",
+            f"the policy in {property_name} of each {resource_type} for the role",
+            f"add the policy to {property_name}. If a ConnectorRole declares the {resource_type}, set "
+            f"the ConnectorRole's exclusivePolicies to false and declare one {resource_type} in the "
+            "program",
         )
 
 
-def _removal(role: Role, policy: UndeclaredPolicy) -> str:
-    name, policy_name = quote(role.name or "ROLE"), quote(policy.name)
-    if policy.inline:
-        resource = "RolePoliciesExclusive"
-        command = f"aws iam delete-role-policy --role-name {name} --policy-name {policy_name}"
-    else:
-        resource = "RolePolicyAttachmentsExclusive"
-        command = f"aws iam detach-role-policy --role-name {name} --policy-arn {policy_name}"
-    if policy.removed:
+def _get_exclusive_type(*, is_inline: bool) -> str:
+    return "RolePoliciesExclusive" if is_inline else "RolePolicyAttachmentsExclusive"
+
+
+def _format_removal(role: QBusinessRole, policy: UndeclaredPolicy) -> str:
+    resource_type = _get_exclusive_type(is_inline=policy.is_inline)
+    if policy.is_removed:
         return (
             f"leave the program unchanged: `pulumi up` removes the policy, because the stack has a "
-            f"{resource}; a later `pulumi refresh` shows that the policy is gone"
+            f"{resource_type}; a later `pulumi refresh` shows that the policy is gone"
         )
-    if policy.listed:
-        return f"declare the policy, or remove it from the policyNames of the stack's {resource}"
-    remove = (
-        "remove the policy" if _AWS_MANAGED.match(policy.name) else "declare the policy, or remove it"
-    )
+    if policy.is_listed:
+        return f"declare the policy, or remove it from the policyNames of the stack's {resource_type}"
+    is_aws_managed = _AWS_MANAGED_POLICY.match(policy.name_or_arn)
+    remedy = "remove the policy" if is_aws_managed else "declare the policy, or remove it"
+    subcommand = "delete-role-policy" if policy.is_inline else "detach-role-policy"
+    policy_option = "--policy-name" if policy.is_inline else "--policy-arn"
     return (
-        f"{remove}: run `{command}`, then `pulumi refresh`. To remove every "
-        f"undeclared policy of this kind, declare a {resource} for the role"
+        f"{remedy}: run `aws iam {subcommand} --role-name {quote(role.name or 'ROLE')} "
+        f"{policy_option} {quote(policy.name_or_arn)}`, then `pulumi refresh`. To remove every "
+        f"undeclared policy of this kind, declare a {resource_type} for the role"
     )
 
 
-def ingest(role: Role) -> Iterator[Finding]:
+def check_ingest_resources(role: QBusinessRole) -> Iterator[Violation]:
     """Find indexes that are listed for BatchPutDocument without their applications."""
-    resources: dict[str, str] = {}
-    for policy, statement in _allowing(role, "qbusiness:batchputdocument"):
-        resources |= dict.fromkeys(statement.resources.listed(), policy.urn)
-    for resource, urn in resources.items():
-        application, _, _ = resource.partition("/index/")  # the resource itself, if it is not an index
-        if application not in resources:
-            yield Finding(
-                urn,
+    policy_urn_by_resource: dict[str, str] = {}
+    for policy, statement in _select_allow_statements(role, "qbusiness:batchputdocument"):
+        policy_urn_by_resource |= dict.fromkeys(statement.resources.listed(), policy.urn)
+    for resource, policy_urn in policy_urn_by_resource.items():
+        # This is the resource itself if the resource is not an index.
+        application_arn = resource.partition("/index/")[0]
+        if application_arn not in policy_urn_by_resource:
+            yield Violation(
+                policy_urn,
                 f"qbusiness:BatchPutDocument is listed for {resource}, but not for its application",
                 "both resources, because the action requires the application and the index",
-                f"add {application} to the statement that lists the index",
+                f"add {application_arn} to the statement that lists the index",
             )
 
 
-def subnets(role: Role) -> Iterator[Finding]:
+def check_subnet_conditions(role: QBusinessRole) -> Iterator[Violation]:
     """Find aws:RequestTag conditions that prevent the creation of network interfaces in subnets."""
-    creating = [*_allowing(role, "ec2:createnetworkinterface")]
-    without_tag = [statement.resources for _, statement in creating if not statement.conditions]
-    for policy, statement in creating:
+    policies_and_statements = [*_select_allow_statements(role, "ec2:createnetworkinterface")]
+    unconditional_resources = [
+        statement.resources for _, statement in policies_and_statements if not statement.conditions
+    ]
+    for policy, statement in policies_and_statements:
         requires_tag = any(
             condition.requires_key and condition.key.lower().startswith("aws:requesttag/")
             for condition in statement.conditions
         )
         if requires_tag and any(
-            ":subnet/" in resource and not any(allowed.covers(resource) for allowed in without_tag)
+            ":subnet/" in resource
+            and not any(resources.covers(resource) for resources in unconditional_resources)
             for resource in statement.resources.listed()
         ):
-            yield Finding(
+            yield Violation(
                 policy.urn,
-                f"{_title(statement)} requires aws:RequestTag for subnets, but EC2 never sets this key "
-                "for subnets",
+                f"{_format_title(statement)} requires aws:RequestTag for subnets, but EC2 never sets "
+                "this key for subnets",
                 "no aws:RequestTag condition for subnets or security groups",
                 "allow subnets and security groups in a separate statement",
             )
 
 
-def placeholders(role: Role) -> Iterator[Finding]:
+def check_placeholders(role: QBusinessRole) -> Iterator[Violation]:
     """Find placeholders from AWS's pages."""
-    for policy in (role.trust, *role.policies):
+    for policy in (role.trust_policy, *role.policies):
         for statement in policy.document.statements:
-            values = [value for condition in statement.conditions for value in condition.values]
-            for text in (*statement.resources.values, *values):
-                if _PLACEHOLDER.search(text):
-                    yield Finding(
+            condition_values = (
+                value for condition in statement.conditions for value in condition.values
+            )
+            for value in (*statement.resources.values, *condition_values):
+                if _PLACEHOLDER.search(value):
+                    yield Violation(
                         policy.urn,
-                        f"{_title(statement)} has a placeholder: {text}",
+                        f"{_format_title(statement)} has a placeholder: {value}",
                         "the actual value",
                         "replace the placeholder",
                     )
 
 
-def listed_name(role: Role) -> Iterator[Finding]:
+def check_role_name(role: QBusinessRole) -> Iterator[Violation]:
     """Find roles that the console does not list because of their names."""
     if role.name and not any(part in role.name for part in LISTED_NAMES):
-        yield Finding(
+        yield Violation(
             role.urn,
             f"the Amazon Q Business console does not list the role {role.name}",
             f"a name that contains {' or '.join(LISTED_NAMES)}",
@@ -379,86 +407,91 @@ def listed_name(role: Role) -> Iterator[Finding]:
         )
 
 
-def quotas(role: Role, attachedPolicies: float = MAXIMUM_ATTACHED) -> Iterator[Finding]:  # noqa: N803 an option
+def check_quotas(role: QBusinessRole, attachedPolicies: float = MAXIMUM_ATTACHED) -> Iterator[Violation]:  # noqa: N803 an option
     """Find policies that exceed an IAM quota for their size or number."""
-    staying = [policy for policy in role.undeclared if not policy.removed]
-    managed = [policy for policy in role.policies if not policy.inline]
-    inline_size = sum(policy.document.size for policy in role.policies if policy.inline)
-    inline_size += sum(policy.size for policy in staying)
-    attached = len(managed) + len(role.attachments) + sum(not policy.inline for policy in staying)
-    fewer = "list fewer resources in the policy statements"
-    increase = "or increase the quota and exempt the role from this rule"
-    yield from _above(
+    remaining_policies = [policy for policy in role.undeclared_policies if not policy.is_removed]
+    managed_policies = [policy for policy in role.policies if not policy.is_inline]
+    inline_size = sum(policy.document.size for policy in role.policies if policy.is_inline)
+    inline_size += sum(policy.size for policy in remaining_policies)
+    attached_count = len(managed_policies) + len(role.attachments)
+    attached_count += sum(not policy.is_inline for policy in remaining_policies)
+    remedy = "list fewer resources in the policy statements"
+    yield from _check_maximum(
         role.urn,
         inline_size,
         "the role has {} characters in inline policies",
         MAXIMUM_INLINE_SIZE,
-        f"{fewer}, or remove a policy",
+        f"{remedy}, or remove a policy",
     )
-    for policy in managed:
-        yield from _above(
+    for policy in managed_policies:
+        yield from _check_maximum(
             policy.urn,
             policy.document.size,
             "the managed policy has {} characters",
             MAXIMUM_MANAGED_SIZE,
-            f"{fewer}, or split the policy",
+            f"{remedy}, or split the policy",
         )
-    size = role.trust.document.size
-    yield from _above(
+    yield from _check_maximum(
         role.urn,
-        size,
+        role.trust_policy.document.size,
         "the trust policy has {} characters, not counting whitespace",
         MAXIMUM_TRUST_SIZE,
-        f"shorten the trust policy, {increase}",
+        "shorten the trust policy, or increase the quota and exempt the role from this rule",
     )
-    yield from _above(
+    yield from _check_maximum(
         role.urn,
-        attached,
+        attached_count,
         "the role has {} attached policies",
         int(attachedPolicies),  # the engine passes numbers as floats
         "detach policies, or increase the quota and set attachedPolicies for this rule",
     )
 
 
-def _above(urn: str, number: int, message: str, maximum: int, remediation: str) -> Iterator[Finding]:
+def _check_maximum(
+    urn: str, number: int, message_template: str, maximum: int, remediation: str
+) -> Iterator[Violation]:
     if number > maximum:
-        message = message.format(f"{number:,}")
-        yield Finding(urn, message, f"at most {maximum:,}, IAM's quota", remediation)
+        message = message_template.format(f"{number:,}")
+        yield Violation(urn, message, f"at most {maximum:,}, IAM's quota", remediation)
 
 
 RULES: Final = (
-    Rule("readable", "Every policy is a valid policy document.", readable),
-    Rule("trust-account", "The trust policy specifies the role's account.", trust_account),
-    Rule("trust-application", "The trust policy specifies one application.", trust_application),
-    Rule("trust-service-alone", "Only Amazon Q Business can assume the role.", trust_service_alone),
+    Rule("readable", "Every policy is a valid policy document.", check_documents),
+    Rule("trust-account", "The trust policy specifies the role's account.", check_trusted_account),
+    Rule("trust-application", "The trust policy specifies one application.", check_trusted_application),
+    Rule("trust-service-alone", "Only Amazon Q Business can assume the role.", check_trusted_service),
     Rule(
         "secret",
         "The policies specify each secret that the role can read.",
-        partial(permissions, "secret"),
+        partial(check_permissions, "secret"),
     ),
     Rule(
         "key",
         "The policies specify each key and restrict its use to Secrets Manager or Amazon S3.",
-        partial(permissions, "key"),
+        partial(check_permissions, "key"),
     ),
     Rule(
         "bucket",
         "The policies specify each bucket that the role can read, and its account.",
-        partial(permissions, "bucket"),
+        partial(check_permissions, "bucket"),
     ),
     Rule(
         "application",
         "The role can act only on the application in its trust policy.",
-        partial(permissions, "application"),
+        partial(check_permissions, "application"),
     ),
-    Rule("excess", "The role has only permissions that a connector needs.", excess),
-    Rule("subnets", "No condition prevents the creation of network interfaces in subnets.", subnets),
-    Rule("placeholders", "The policies contain no placeholders.", placeholders),
+    Rule("excess", "The role has only permissions that a connector needs.", check_excess),
+    Rule(
+        "subnets",
+        "No condition prevents the creation of network interfaces in subnets.",
+        check_subnet_conditions,
+    ),
+    Rule("placeholders", "The policies contain no placeholders.", check_placeholders),
     Rule(
         "quotas",
         "The policies are within IAM's quotas.",
-        quotas,
-        options={
+        check_quotas,
+        option_schemas={
             "attachedPolicies": {
                 "type": "integer",
                 "minimum": 0,
@@ -467,38 +500,62 @@ RULES: Final = (
             }
         },
     ),
-    Rule("ingest", "The ingest actions cover the application and the index.", ingest, advisory=True),
-    Rule("unchecked", "The stack declares every policy that it attaches.", unchecked, advisory=True),
-    Rule("undeclared", "The role has only policies that the stack declares.", undeclared, advisory=True),
-    Rule("exclusive", "The stack keeps every policy that it declares.", exclusive, advisory=True),
-    Rule("listed-name", "The Amazon Q Business console lists the role.", listed_name, advisory=True),
+    Rule(
+        "ingest",
+        "The ingest actions cover the application and the index.",
+        check_ingest_resources,
+        advisory=True,
+    ),
+    Rule(
+        "unchecked",
+        "The stack declares every policy that it attaches.",
+        check_attachments,
+        advisory=True,
+    ),
+    Rule(
+        "undeclared",
+        "The role has only policies that the stack declares.",
+        check_undeclared_policies,
+        advisory=True,
+    ),
+    Rule(
+        "exclusive",
+        "The stack keeps every policy that it declares.",
+        check_exclusive_lists,
+        advisory=True,
+    ),
+    Rule("listed-name", "The Amazon Q Business console lists the role.", check_role_name, advisory=True),
 )
 """The rules, in the same order as in docs/guardrails.md."""
 
 
-def _replace(patterns: Patterns, element: str) -> str:
-    return f'replace "Not{element}" with "{element}":' if patterns.negated else f'set "{element}" to'
-
-
-def _shown(patterns: Patterns, listed: Sequence[str], everything: str) -> str:
-    """Return a statement's principals or actions as text; `everything` stands for `*`."""
+def _format_replacement(patterns: Patterns, element_name: str) -> str:
     if patterns.negated:
-        return f"{everything} except {', '.join(patterns.values)}"
-    return ", ".join(everything if each == "*" else each for each in listed)
+        return f'replace "Not{element_name}" with "{element_name}":'
+    return f'set "{element_name}" to'
 
 
-def _title(statement: Statement) -> str:
+def _format_patterns(patterns: Patterns, selected_patterns: Sequence[str], wildcard_label: str) -> str:
+    """Return a statement's principals or actions as text; `wildcard_label` stands for `*`."""
+    if patterns.negated:
+        return f"{wildcard_label} except {', '.join(patterns.values)}"
+    return ", ".join(wildcard_label if pattern == "*" else pattern for pattern in selected_patterns)
+
+
+def _format_title(statement: Statement) -> str:
     return f"statement {statement.name}" if statement.has_sid else statement.name
 
 
-def _statements(role: Role) -> Iterator[tuple[Policy, Statement]]:
+def _list_statements(role: QBusinessRole) -> Iterator[tuple[DeclaredPolicy, Statement]]:
     for policy in role.policies:
         for statement in policy.document.statements:
             yield policy, statement
 
 
-def _allowing(role: Role, action: str) -> Iterator[tuple[Policy, Statement]]:
+def _select_allow_statements(
+    role: QBusinessRole, action: str
+) -> Iterator[tuple[DeclaredPolicy, Statement]]:
     """Yield each Allow statement that lists `action`, which is lowercase, and the statement's policy."""
-    for policy, statement in _statements(role):
+    for policy, statement in _list_statements(role):
         if statement.allows and action in map(str.lower, statement.actions.listed()):
             yield policy, statement

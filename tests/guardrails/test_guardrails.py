@@ -14,12 +14,12 @@ import pytest
 from declared_roles import find_roles
 from pulumi_policy import PolicyProviderResource, PolicyResource, StackValidationArgs
 from pulumi_policy.proxy import UNKNOWN_STRING_VALUE, unknown_checking_proxy
-from rules import LISTED_NAMES, MAXIMUM_INLINE_SIZE, RULES, Finding
+from rules import LISTED_NAMES, MAXIMUM_INLINE_SIZE, RULES, Violation
 
 from components import formats
 from components.connectors import CONNECTORS
 from components.rules import render
-from guardrails.__main__ import validate
+from guardrails.__main__ import validate_stack
 from pages.example_calls import COMBINATIONS, every_option
 from pages.examples import ACCOUNT, OTHER_ACCOUNT, REGION
 from tests.guardrails.guardrail_roles import (
@@ -127,7 +127,7 @@ def exclusive_attachments(*arns: str) -> Declaration:
     return resource("RolePolicyAttachmentsExclusive", "attachments-exclusive", props)
 
 
-def findings(*resources: Declaration) -> dict[str, list[Finding]]:
+def findings(*resources: Declaration) -> dict[str, list[Violation]]:
     roles = [*find_roles(resources, {resource.urn: resource.set_by_program for resource in resources})]
     found = {rule.name: [finding for role in roles for finding in rule.check(role)] for rule in RULES}
     return {name: by_rule for name, by_rule in found.items() if by_rule}
@@ -217,7 +217,7 @@ def test_each_placeholder_is_reported():
 
 
 def test_policy_text_cannot_forge_report_line():
-    report = Finding("urn", "a\nfix: nothing\x1b[2K\u202eé\r", "b\n", "c\n").report
+    report = Violation("urn", "a\nfix: nothing\x1b[2K\u202eé\r", "b\n", "c\n").report
     shown = r"a\nfix: nothing\x1b[2K\u202e\xe9\r"
     assert report.splitlines() == [shown, r"expected: b\n", r"fix: c\n"]
 
@@ -566,9 +566,9 @@ def test_quota_for_attached_policies_is_configurable():
     (rule,) = (rule for rule in RULES if rule.name == "quotas")
     its_role = role(managedPolicyArns=[f"{CUSTOMER_MANAGED}-{index}" for index in range(11)])
     report = Mock()
-    validate(rule, StackValidationArgs([its_role], {}), report)
+    validate_stack(rule, StackValidationArgs([its_role], {}), report)
     report.assert_not_called()
-    validate(rule, StackValidationArgs([its_role], {"attachedPolicies": 10.0}), report)
+    validate_stack(rule, StackValidationArgs([its_role], {"attachedPolicies": 10.0}), report)
     message = report.call_args.args[0]
     assert message.startswith("the role has 11 attached policies\nexpected: at most 10, IAM's quota\n")
 
