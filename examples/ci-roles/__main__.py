@@ -5,68 +5,78 @@ import json
 import policies
 import pulumi
 import pulumi_aws as aws
-import settings
+from settings import read_settings
 
 caller = aws.get_caller_identity()
 partition = caller.arn.split(":")[1]
-given = settings.read(partition, caller.account_id)
+settings = read_settings(partition, caller.account_id)
 # Compute the policies before anything is created; IAM checks their sizes only during the update.
-planned = {each.name: policies.permissions(given, each) for each in given.environments}
-boundaries = {each.name: policies.boundary(each) for each in given.environments if each.reads}
+permissions_by_environment = {
+    environment.name: policies.build_permissions(settings, environment)
+    for environment in settings.environments
+}
+boundary_by_environment = {
+    environment.name: policies.render_boundary(environment)
+    for environment in settings.environments
+    if environment.readable_resources
+}
 
 # An account can have only one provider for an issuer, so the provider's ARN is known.
 provider_arn = f"arn:{partition}:iam::{caller.account_id}:oidc-provider/{policies.ISSUER}"
-options = pulumi.ResourceOptions()
-if given.create_oidc_provider:
+role_options = pulumi.ResourceOptions()
+if settings.create_oidc_provider:
     provider = aws.iam.OpenIdConnectProvider(
         "github", url=f"https://{policies.ISSUER}", client_id_lists=[policies.AUDIENCE]
     )
-    options = pulumi.ResourceOptions(depends_on=[provider])
+    role_options = pulumi.ResourceOptions(depends_on=[provider])
 
-arns: dict[str, dict[str, str]] = {"deploy": {}, "preview": {}, "audit": {}}
-bucket_policy: list[policies.Statement] = []
-key_policy: list[policies.Statement] = []
-for environment in given.environments:
-    if environment.name in boundaries:
+role_arns: dict[str, dict[str, str]] = {"deploy": {}, "preview": {}, "audit": {}}
+bucket_policy_statements: list[policies.Statement] = []
+key_policy_statements: list[policies.Statement] = []
+for environment in settings.environments:
+    if environment.name in boundary_by_environment:
         aws.iam.Policy(
             f"connector-boundary-{environment.name}",
             name=f"connector-boundary-{environment.name}",
-            policy=json.dumps(boundaries[environment.name]),
+            policy=json.dumps(boundary_by_environment[environment.name]),
         )
-    for kind, permissions in planned[environment.name].items():
+    subjects_by_role = policies.get_subjects(settings.repository, environment.name)
+    for role_kind, permissions in permissions_by_environment[environment.name].items():
         # CI roles have the default path, /. settings.py rejects environments whose roles overlap with CI
         # roles, so no CI role can change a CI role.
-        name = f"connector-ci-{kind}-{environment.name}"
-        subjects = policies.subjects(given.repository, environment.name)[kind]
+        role_name = f"connector-ci-{role_kind}-{environment.name}"
+        trust_policy = policies.render_trust_policy(provider_arn, subjects_by_role[role_kind])
         role = aws.iam.Role(
-            name,
-            name=name,
-            description=f"GitHub Actions of {given.repository}: {kind} {environment.name}",
-            assume_role_policy=json.dumps(policies.trust(provider_arn, subjects)),
-            opts=options,
+            role_name,
+            name=role_name,
+            description=f"GitHub Actions of {settings.repository}: {role_kind} {environment.name}",
+            assume_role_policy=json.dumps(trust_policy),
+            opts=role_options,
         )
         aws.iam.RolePolicy(
-            name,
+            role_name,
             name="permissions",
             role=role.name,
-            policy=json.dumps(policies.document(permissions.inline)),
+            policy=json.dumps(policies.render_policy(permissions.inline)),
         )
         for number, statements in enumerate(permissions.managed, 1):
-            part = aws.iam.Policy(
-                f"{name}-{number}",
-                name=f"{name}-{number}",
-                policy=json.dumps(policies.document(statements)),
+            policy_name = f"{role_name}-{number}"
+            managed_policy = aws.iam.Policy(
+                policy_name,
+                name=policy_name,
+                policy=json.dumps(policies.render_policy(statements)),
             )
-            aws.iam.RolePolicyAttachment(f"{name}-{number}", role=role.name, policy_arn=part.arn)
-        arn = f"arn:{partition}:iam::{caller.account_id}:role/{name}"
-        arns[kind][environment.name] = arn
-        bucket_policy += policies.grants("s3", permissions.inline, arn)
-        key_policy += policies.grants("kms", permissions.inline, arn)
+            aws.iam.RolePolicyAttachment(policy_name, role=role.name, policy_arn=managed_policy.arn)
+        role_arn = f"arn:{partition}:iam::{caller.account_id}:role/{role_name}"
+        role_arns[role_kind][environment.name] = role_arn
+        bucket_policy_statements += policies.convert_statements("s3", permissions.inline, role_arn)
+        key_policy_statements += policies.convert_statements("kms", permissions.inline, role_arn)
 
 # Set these ARNs as permissionsBoundaryArn in Pulumi.NAME.yaml.
-pulumi.export("boundaries", {each.name: each.boundary for each in given.environments if each.boundary})
-for kind, by_environment in arns.items():
-    pulumi.export(f"{kind}Roles", by_environment)
+boundary_arns = {environment.name: environment.boundary_arn for environment in settings.environments}
+pulumi.export("boundaries", {name: arn for name, arn in boundary_arns.items() if arn})
+for role_kind, arn_by_environment in role_arns.items():
+    pulumi.export(f"{role_kind}Roles", arn_by_environment)
 # Add these statements to the policy of a bucket or key in another account.
-pulumi.export("bucketPolicyStatements", bucket_policy)
-pulumi.export("keyPolicyStatements", key_policy)
+pulumi.export("bucketPolicyStatements", bucket_policy_statements)
+pulumi.export("keyPolicyStatements", key_policy_statements)

@@ -15,18 +15,18 @@ ISSUER: Final = "token.actions.githubusercontent.com"
 AUDIENCE: Final = "sts.amazonaws.com"
 
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
-POLICY_SIZE: Final = 6_144
+MAXIMUM_POLICY_SIZE: Final = 6_144
 """The maximum number of characters in a managed policy."""
-ATTACHED_POLICIES: Final = 10
+MAXIMUM_ATTACHED_POLICIES: Final = 10
 """The maximum number of managed policies attached to a role, unless the account has a higher quota."""
 
-READ_ROLE: Final = (
+READ_ROLE_ACTIONS: Final = (
     "iam:GetRole",
     "iam:GetRolePolicy",
     "iam:ListAttachedRolePolicies",
     "iam:ListRolePolicies",
 )
-WRITE_ROLE: Final = (
+WRITE_ROLE_ACTIONS: Final = (
     "iam:DeleteRole",
     "iam:DeleteRolePolicy",
     "iam:DetachRolePolicy",
@@ -36,7 +36,7 @@ WRITE_ROLE: Final = (
     "iam:UpdateRole",
     "iam:UpdateRoleDescription",
 )
-GIVE_PERMISSIONS: Final = (
+GRANTING_ACTIONS: Final = (
     "iam:CreateRole",
     "iam:PutRolePermissionsBoundary",
     "iam:PutRolePolicy",
@@ -55,33 +55,33 @@ AUDIT_ROLE: Final = "security/qbusiness-audit"
 """The path and name of the role that `audit` assumes in other accounts, as in examples/audit-role/."""
 
 
-def subjects(repository: str, environment: str) -> Mapping[str, Sequence[str]]:
+def get_subjects(repository: str, environment_name: str) -> Mapping[str, Sequence[str]]:
     """Return, for each of an environment's roles, the GitHub token subjects that can assume it.
 
     If a job has a GitHub environment, its token's subject contains the environment, not the branch.
     https://docs.github.com/en/actions/reference/security/oidc
     """
-    main = f"repo:{repository}:ref:refs/heads/main"
+    main_branch = f"repo:{repository}:ref:refs/heads/main"
     return {
-        "deploy": [f"repo:{repository}:environment:{environment}"],
-        "preview": [f"repo:{repository}:pull_request", main],
+        "deploy": [f"repo:{repository}:environment:{environment_name}"],
+        "preview": [f"repo:{repository}:pull_request", main_branch],
         # A pull request must not assume this role, which can read the policies of the whole account.
-        "audit": [main],
+        "audit": [main_branch],
     }
 
 
-def trust(provider_arn: str, allowed: Sequence[str]) -> dict[str, Any]:
+def render_trust_policy(provider_arn: str, subjects: Sequence[str]) -> dict[str, Any]:
     """Return the trust policy for these GitHub token subjects."""
     statement: Statement = {
         "Effect": "Allow",
         "Principal": {"Federated": provider_arn},
         "Action": "sts:AssumeRoleWithWebIdentity",
-        "Condition": {"StringEquals": {f"{ISSUER}:aud": AUDIENCE, f"{ISSUER}:sub": allowed}},
+        "Condition": {"StringEquals": {f"{ISSUER}:aud": AUDIENCE, f"{ISSUER}:sub": subjects}},
     }
-    return document([statement])
+    return render_policy([statement])
 
 
-def document(statements: Sequence[Statement]) -> dict[str, Any]:
+def render_policy(statements: Sequence[Statement]) -> dict[str, Any]:
     """Return a policy with these statements."""
     return {"Version": "2012-10-17", "Statement": statements}
 
@@ -94,145 +94,171 @@ class Permissions(NamedTuple):
     """The statements about roles with other paths, as one list for each managed policy."""
 
 
-def permissions(settings: Settings, environment: Environment) -> Mapping[str, Permissions]:
+def build_permissions(settings: Settings, environment: Environment) -> Mapping[str, Permissions]:
     """Return the permissions of an environment's roles; raise pulumi.RunError if they exceed a quota."""
-    boundary, partition = environment.boundary, environment.roles.split(":")[1]
-    condition = {"StringEquals": {"iam:PermissionsBoundary": boundary}} if boundary else None
-    # If there is a boundary, do not allow its removal, which the condition does not prevent.
-    unbounded = () if boundary else ("iam:DeleteRolePermissionsBoundary",)
-
-    # Do not allow iam:RemoveRoleFromInstanceProfile, which the provider calls to delete a role in an
-    # instance profile. IAM cannot limit the action to one role, so CI could remove any instance's role.
-    def of_stack(*, write: bool) -> Permissions:
-        def statements(roles: Sequence[str]) -> list[Statement]:
-            actions = (*READ_ROLE, *WRITE_ROLE, *unbounded) if write else READ_ROLE
-            return [
-                _allow("ConnectorRole", actions, roles),
-                _allow("MissingConnectorRole", READ_ROLE, _without_path(roles)),
-                *([_allow("RolePermissions", GIVE_PERMISSIONS, roles, condition)] if write else []),
-            ]
-
-        state = _state(settings, environment.name, write=write)
-        return Permissions([*statements([environment.roles]), *state], _split(statements, environment))
-
+    partition = environment.role_arn_pattern.split(":")[1]
     # `audit` must be able to read any role.
-    audit = [
-        *_state(settings, environment.name, write=False),
-        _allow("AuditAndCheck", ACTIONS["auditAndCheck"], ["*"]),
+    audit_statements = [
+        *_build_state_statements(settings, environment.name, can_write=False),
+        _allow_actions("AuditAndCheck", ACTIONS["auditAndCheck"], ["*"]),
         # The role in the other account must also trust this role.
-        _allow("AuditAccounts", ["sts:AssumeRole"], [f"arn:{partition}:iam::*:role/{AUDIT_ROLE}"]),
+        _allow_actions(
+            "AuditAccounts", ["sts:AssumeRole"], [f"arn:{partition}:iam::*:role/{AUDIT_ROLE}"]
+        ),
     ]
     return {
-        "deploy": of_stack(write=True),
-        "preview": of_stack(write=False),
-        "audit": Permissions(audit, []),
+        "deploy": _build_stack_permissions(settings, environment, can_write=True),
+        "preview": _build_stack_permissions(settings, environment, can_write=False),
+        "audit": Permissions(audit_statements, []),
     }
 
 
-def _split(
-    statements: Callable[[Sequence[str]], list[Statement]], environment: Environment
+def _build_stack_permissions(
+    settings: Settings, environment: Environment, *, can_write: bool
+) -> Permissions:
+    """Return the permissions to preview a stack or, if `can_write` is True, to deploy it."""
+    boundary_arn = environment.boundary_arn
+    condition = {"StringEquals": {"iam:PermissionsBoundary": boundary_arn}} if boundary_arn else None
+    # If there is a boundary, do not allow its removal, which the condition does not prevent.
+    unbounded_actions = () if boundary_arn else ("iam:DeleteRolePermissionsBoundary",)
+    write_actions = (*READ_ROLE_ACTIONS, *WRITE_ROLE_ACTIONS, *unbounded_actions)
+
+    # Do not allow iam:RemoveRoleFromInstanceProfile, which the provider calls to delete a role in an
+    # instance profile. IAM cannot limit the action to one role, so CI could remove any instance's role.
+    def build_role_statements(role_arns: Sequence[str]) -> list[Statement]:
+        statements = [
+            _allow_actions(
+                "ConnectorRole", write_actions if can_write else READ_ROLE_ACTIONS, role_arns
+            ),
+            _allow_actions("MissingConnectorRole", READ_ROLE_ACTIONS, _remove_paths(role_arns)),
+        ]
+        if can_write:
+            statements.append(_allow_actions("RolePermissions", GRANTING_ACTIONS, role_arns, condition))
+        return statements
+
+    state_statements = _build_state_statements(settings, environment.name, can_write=can_write)
+    return Permissions(
+        inline=[*build_role_statements([environment.role_arn_pattern]), *state_statements],
+        managed=_divide_statements(build_role_statements, environment),
+    )
+
+
+def _divide_statements(
+    build_role_statements: Callable[[Sequence[str]], list[Statement]], environment: Environment
 ) -> list[list[Statement]]:
     """Return the statements about an environment's other roles; fill each policy up to IAM's quota."""
-    parts: list[list[str]] = []
-    for arn in environment.other_roles:
-        if not parts or _size(document(statements([*parts[-1], arn]))) > POLICY_SIZE:
-            parts.append([])
-        parts[-1].append(arn)
-    if len(parts) > ATTACHED_POLICIES:
+    arn_groups: list[list[str]] = []
+    for role_arn in environment.other_role_arns:
+        last_group = arn_groups[-1] if arn_groups else []
+        extended_policy = render_policy(build_role_statements([*last_group, role_arn]))
+        if not arn_groups or _measure_policy(extended_policy) > MAXIMUM_POLICY_SIZE:
+            arn_groups.append([])
+        arn_groups[-1].append(role_arn)
+    if len(arn_groups) > MAXIMUM_ATTACHED_POLICIES:
         raise pulumi.RunError(
-            f"environments.{environment.name}.roleArns: {len(environment.other_roles)} ARNs need "
-            f"{len(parts)} policies, but a role can have at most {ATTACHED_POLICIES}; nothing "
-            "was created or changed\n  fix: divide the data sources between two stacks, each with its "
-            "own environment"
+            f"environments.{environment.name}.roleArns: {len(environment.other_role_arns)} ARNs need "
+            f"{len(arn_groups)} policies, but a role can have at most {MAXIMUM_ATTACHED_POLICIES}; "
+            "nothing was created or changed\n  fix: divide the data sources between two stacks, each "
+            "with its own environment"
         )
-    return [statements(part) for part in parts]
+    return [build_role_statements(role_arns) for role_arns in arn_groups]
 
 
-def _size(policy: Mapping[str, Any]) -> int:
+def _measure_policy(policy: Mapping[str, Any]) -> int:
     """Return a policy's size in characters, excluding whitespace, which IAM does not count."""
     return len(json.dumps(policy, separators=(",", ":")))
 
 
-def boundary(environment: Environment) -> dict[str, Any]:
+def render_boundary(environment: Environment) -> dict[str, Any]:
     """Return the boundary of an environment's roles; raise pulumi.RunError if it exceeds IAM's quota.
 
     The boundary lets the roles read only the resources in the settings, and use keys only through
     Secrets Manager and Amazon S3.
     """
-    _, partition, _, _, account, _ = environment.boundary.split(":")
-    reads = environment.reads
-    secrets = [
-        arn for name in reads.get("secrets", ()) for arn in _secret_arns(name, partition, account)
+    _, partition, _, _, account_id, _ = environment.boundary_arn.split(":")
+    readable_resources = environment.readable_resources
+    secret_arns = [
+        secret_arn
+        for secret in readable_resources.get("secrets", ())
+        for secret_arn in _build_secret_arns(secret, partition, account_id)
     ]
-    buckets = [f"arn:{partition}:s3:::{name}" for name in reads.get("buckets", ())]
-    keys = [key for key in reads.get("keys", ()) if key.startswith("arn:")]
-    aliases = [key for key in reads.get("keys", ()) if not key.startswith("arn:")]
-    services = {"kms:ViaService": ["secretsmanager.*.amazonaws.com", "s3.*.amazonaws.com"]}
+    bucket_arns = [f"arn:{partition}:s3:::{bucket}" for bucket in readable_resources.get("buckets", ())]
+    key_arns = [key for key in readable_resources.get("keys", ()) if key.startswith("arn:")]
+    key_aliases = [key for key in readable_resources.get("keys", ()) if key not in key_arns]
+    through_services = {"kms:ViaService": ["secretsmanager.*.amazonaws.com", "s3.*.amazonaws.com"]}
+    application_arns = [f"arn:{partition}:qbusiness:*:{account_id}:application/*"]
     statements = [
-        _allow("ReadSecrets", ACTIONS["secretsmanager"], secrets),
-        _allow("ReadObjects", ["s3:GetObject"], [f"{bucket}/*" for bucket in buckets]),
-        _allow("ListObjects", ["s3:ListBucket"], buckets),
-        _allow("UseKeys", ACTIONS["kms"], keys, {"StringLike": services}),
-        _allow(
+        _allow_actions("ReadSecrets", ACTIONS["secretsmanager"], secret_arns),
+        _allow_actions("ReadObjects", ["s3:GetObject"], [f"{bucket}/*" for bucket in bucket_arns]),
+        _allow_actions("ListObjects", ["s3:ListBucket"], bucket_arns),
+        _allow_actions("UseKeys", ACTIONS["kms"], key_arns, {"StringLike": through_services}),
+        _allow_actions(
             "UseKeysWithAliases",
             ACTIONS["kms"],
-            [f"arn:{partition}:kms:*:{account}:key/*"] if aliases else [],
-            {"StringLike": services, "ForAnyValue:StringEquals": {"kms:ResourceAliases": aliases}},
+            [f"arn:{partition}:kms:*:{account_id}:key/*"] if key_aliases else [],
+            {
+                "StringLike": through_services,
+                "ForAnyValue:StringEquals": {"kms:ResourceAliases": key_aliases},
+            },
         ),
-        _allow(
-            "FillIndexes", ACTIONS["qbusiness"], [f"arn:{partition}:qbusiness:*:{account}:application/*"]
-        ),
-        _allow(
+        _allow_actions("FillIndexes", ACTIONS["qbusiness"], application_arns),
+        _allow_actions(
             "PassRolesToAmazonQBusiness",
             ACTIONS["iam"],
-            [f"arn:{partition}:iam::{account}:role/*"],
+            [f"arn:{partition}:iam::{account_id}:role/*"],
             {"StringEquals": {"iam:PassedToService": "qbusiness.amazonaws.com"}},
         ),
-        _allow("UseNetwork", [each for each in ACTIONS["ec2"] if each != CREATE_TAGS], ["*"]),
-        _allow(
+        _allow_actions(
+            "UseNetwork", [action for action in ACTIONS["ec2"] if action != CREATE_TAGS], ["*"]
+        ),
+        _allow_actions(
             "TagNewNetworkInterfaces",
             [CREATE_TAGS],
             ["*"],
             {"StringEquals": {"ec2:CreateAction": "CreateNetworkInterface"}},
         ),
     ]
-    policy = document([each for each in statements if each["Resource"]])
-    if _size(policy) > POLICY_SIZE:
+    policy = render_policy([statement for statement in statements if statement["Resource"]])
+    policy_size = _measure_policy(policy)
+    if policy_size > MAXIMUM_POLICY_SIZE:
         raise pulumi.RunError(
-            f"environments.{environment.name}: the boundary has {_size(policy)} characters, but IAM "
-            f"allows {POLICY_SIZE}; nothing was created or changed\n  fix: replace names of secrets "
-            "with patterns, such as qbusiness/prod/*, and ARNs of keys with aliases; or divide the data "
-            "sources between two stacks"
+            f"environments.{environment.name}: the boundary has {policy_size} characters, but IAM "
+            f"allows {MAXIMUM_POLICY_SIZE}; nothing was created or changed\n  fix: replace names of "
+            "secrets with patterns, such as qbusiness/prod/*, and ARNs of keys with aliases; or divide "
+            "the data sources between two stacks"
         )
     return policy
 
 
-def _secret_arns(name: str, partition: str, account: str) -> list[str]:
+def _build_secret_arns(secret: str, partition: str, account_id: str) -> list[str]:
     """Return the ARN patterns for a secret's name, pattern, or ARN.
 
     Secrets Manager adds a hyphen and six characters to a name. If the given name ends with a hyphen and
     six characters, these may be the suffix.
     """
-    arn = (
-        name if name.startswith("arn:") else f"arn:{partition}:secretsmanager:*:{account}:secret:{name}"
-    )
-    complete = name.endswith("*") or re.search(r"-\w{6}\Z", name, re.ASCII)
-    return [*([arn] if complete else []), *([] if name.endswith("*") else [f"{arn}-??????"])]
+    prefix = f"arn:{partition}:secretsmanager:*:{account_id}:secret:"
+    arn = secret if secret.startswith("arn:") else f"{prefix}{secret}"
+    if secret.endswith("*"):
+        return [arn]
+    with_suffix = f"{arn}-??????"
+    may_have_suffix = re.search(r"-\w{6}\Z", secret, re.ASCII)
+    return [arn, with_suffix] if may_have_suffix else [with_suffix]
 
 
-def _without_path(roles: Sequence[str]) -> list[str]:
+def _remove_paths(role_arns: Sequence[str]) -> list[str]:
     """Return the ARNs, without paths, that IAM checks if an environment's roles do not exist.
 
     Without these ARNs, IAM would return AccessDenied instead of NoSuchEntity for a deleted role, and CI
     could not recreate it. This is inferred from error messages, which refer to the role as `role NAME`.
     """
-    account = roles[0].partition("/")[0]
-    names = [arn.rpartition("/")[2] for arn in roles]
+    prefix = role_arns[0].partition("/")[0]
+    role_names = [role_arn.rpartition("/")[2] for role_arn in role_arns]
     # A name of `*` stands for all automatic names. Their pattern's first wildcard also matches a path.
-    return [f"{account}/{'*-qbusiness-role-*' if name == '*' else name}" for name in names]
+    name_patterns = ["*-qbusiness-role-*" if name == "*" else name for name in role_names]
+    return [f"{prefix}/{name_pattern}" for name_pattern in name_patterns]
 
 
-def _state(settings: Settings, stack: str, *, write: bool) -> list[Statement]:
+def _build_state_statements(settings: Settings, stack: str, *, can_write: bool) -> list[Statement]:
     """Return the permissions for a stack's state, and for the key that encrypts its secrets.
 
     In https://github.com/pulumi/pulumi, pkg/backend/diy uses these objects: `ensurePulumiMeta`
@@ -243,32 +269,34 @@ def _state(settings: Settings, stack: str, *, write: bool) -> list[Statement]:
     """
     statements: list[Statement] = []
     if settings.bucket_arn:
-        state, of_stack = f"{settings.bucket_arn}/.pulumi", f"{settings.project}/{stack}"
-        checkpoint = f"{state}/stacks/{of_stack}.json*"
-        written = [
-            checkpoint,
-            f"{state}/backups/{of_stack}/*",
-            f"{state}/history/{of_stack}/*",
-            f"{state}/locks/organization/{of_stack}/*",
+        state_directory = f"{settings.bucket_arn}/.pulumi"
+        stack_path = f"{settings.project}/{stack}"
+        checkpoints = f"{state_directory}/stacks/{stack_path}.json*"
+        writable_objects = [
+            checkpoints,
+            f"{state_directory}/backups/{stack_path}/*",
+            f"{state_directory}/history/{stack_path}/*",
+            f"{state_directory}/locks/organization/{stack_path}/*",
         ]
-        read = [f"{state}/meta.yaml", f"{state}/stacks/{of_stack}.pulumi-tags"]
+        metadata = [f"{state_directory}/meta.yaml", f"{state_directory}/stacks/{stack_path}.pulumi-tags"]
+        readable_objects = metadata if can_write else [checkpoints, *metadata]
         statements = [
             # There is no condition on the prefix. If an object is missing, as .pulumi-tags usually is,
             # S3 returns NoSuchKey only if the caller can list the bucket. Otherwise, S3 returns
             # AccessDenied, and the update fails.
-            _allow("StateList", ["s3:ListBucket"], [settings.bucket_arn]),
-            _allow("StateRead", ["s3:GetObject"], read if write else [checkpoint, *read]),
+            _allow_actions("StateList", ["s3:ListBucket"], [settings.bucket_arn]),
+            _allow_actions("StateRead", ["s3:GetObject"], readable_objects),
         ]
-        if write:
+        if can_write:
             actions = ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"]
-            statements.append(_allow("StateWrite", actions, written))
+            statements.append(_allow_actions("StateWrite", actions, writable_objects))
     if settings.key_arn:
-        actions = ["kms:Decrypt", "kms:Encrypt"] if write else ["kms:Decrypt"]
-        statements.append(_allow("StateKey", actions, [settings.key_arn]))
+        actions = ["kms:Decrypt", "kms:Encrypt"] if can_write else ["kms:Decrypt"]
+        statements.append(_allow_actions("StateKey", actions, [settings.key_arn]))
     return statements
 
 
-def _allow(
+def _allow_actions(
     sid: str,
     actions: Sequence[str],
     resources: Sequence[str],
@@ -278,17 +306,17 @@ def _allow(
     return {**statement, "Condition": condition} if condition else statement
 
 
-def grants(service: str, statements: Sequence[Statement], role_arn: str) -> list[Statement]:
+def convert_statements(service: str, statements: Sequence[Statement], role_arn: str) -> list[Statement]:
     """Convert statements about a bucket or key to statements for the bucket's or key's policy.
 
     The principal is the account, with a condition on the role, so the policy remains valid if the role
     is recreated, and can be written before the role exists.
     """
-    account = ":".join(role_arn.split(":")[:5])
+    iam_prefix = ":".join(role_arn.split(":")[:5])
     return [
         {
             "Effect": "Allow",
-            "Principal": {"AWS": f"{account}:root"},
+            "Principal": {"AWS": f"{iam_prefix}:root"},
             "Action": statement["Action"],
             # In a key policy, * means the key that has the policy.
             "Resource": "*" if service == "kms" else statement["Resource"],

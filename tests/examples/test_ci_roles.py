@@ -181,7 +181,7 @@ def test_boundary_has_exactly_the_actions_of_connectors():
 
     widest = json.loads((PROJECT / "guardrails" / "connector_policy.json").read_text())["policy"]
     of_all = actions(boundary(secrets=["x/*"], buckets=["docs"], keys=["alias/x"]))
-    assert of_all == actions(widest), "examples/ci-roles/policies.py: boundary()"
+    assert of_all == actions(widest), "examples/ci-roles/policies.py: render_boundary()"
     assert "*" not in "".join(of_all)
 
 
@@ -461,10 +461,10 @@ def test_values_must_have_format_of_their_setting(monkeypatch: pytest.MonkeyPatc
     monkeypatch.syspath_prepend(EXAMPLE)
     settings = importlib.import_module("settings")
     forms = {
-        **settings.TEXTS,
-        **settings.LISTS,
-        "environment": settings.ENVIRONMENT,
-        "rolePath": settings.ROLE_PATH,
+        **settings.STRING_FORMATS,
+        **settings.LIST_FORMATS,
+        "environment": settings.ENVIRONMENT_NAME_FORMAT,
+        "rolePath": settings.ROLE_PATH_FORMAT,
     }
     assert forms.keys() == FORMATS.keys()
     for name, (right, wrong) in FORMATS.items():

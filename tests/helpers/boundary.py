@@ -18,4 +18,4 @@ def boundary(**reads: list[str]) -> dict[str, Any]:
         for name in ("settings", "policies"):
             sys.modules.pop(name, None)
     arn = f"arn:aws:iam::{ACCOUNT}:policy/connector-boundary-prod"
-    return policies.boundary(settings.Environment("prod", "", [], reads, arn))
+    return policies.render_boundary(settings.Environment("prod", "", [], reads, arn))
