@@ -32,21 +32,21 @@ def main() -> None:
     """Run all measurements and write benchmarks/README.md."""
     # Let the measured commands cache bytecode, as they do on a user's machine.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    text = _PAGE.format(
+    page = _PAGE.format(
         date=dt.datetime.now(tz=dt.UTC).date(),
-        versions=_versions(),
-        rows="\n".join([*start.rows(), *reading.rows()]),
+        versions=_describe_environment(),
+        rows="\n".join([*start.measure_rows(), *reading.measure_rows()]),
         delay=round(reading.DELAY * 1000),
     )
-    (PROJECT / "benchmarks" / "README.md").write_text(text)
+    (PROJECT / "benchmarks" / "README.md").write_text(page)
 
 
-def _versions() -> str:
+def _describe_environment() -> str:
     """Return a description of the machine and the software versions."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    models = (line.partition(": ")[2] for line in lines if line.startswith("model name"))
+    cpu_lines = Path("/proc/cpuinfo").read_text().splitlines()
+    cpu_models = (line.partition(": ")[2] for line in cpu_lines if line.startswith("model name"))
     return (
-        f"{os.cpu_count()} cores of {next(models, platform.machine())}, {platform.system()}, Python "
+        f"{os.cpu_count()} cores of {next(cpu_models, platform.machine())}, {platform.system()}, Python "
         f"{platform.python_version()}, pulumi {version('pulumi')}, pulumi-aws {version('pulumi-aws')}"
     )
 

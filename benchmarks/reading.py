@@ -31,45 +31,45 @@ DELAY: Final = 0.05
 """Seconds before each response."""
 _DATA_SOURCES: Final = 500
 """The number of data sources that `audit` reads."""
-_PAGE: Final = 10
+_PAGE_SIZE: Final = 10
 """The maximum number of data sources in one response, as in the API."""
-_ENTRIES: Final = 30
+_STACK_ENTRIES: Final = 30
 """The number of data sources in the stack that `check` reads."""
 _ROUNDS: Final = 3
-_MOST_MEMORY: Final = 300
+_MAXIMUM_MEMORY: Final = 300
 """The maximum memory use in MB; if a command uses more, the benchmark fails."""
-_KEY: Final = "ACCOUNT"
+_ACCESS_KEY_PREFIX: Final = "ACCOUNT"
 """The prefix of access keys from AssumeRole; the rest of each key is the account's ID."""
-_TRUST: Final = golden("trust-policy")
-_POLICY: Final = golden("minimal-role-policy")
+_TRUST_POLICY: Final = golden("trust-policy")
+_ROLE_POLICY: Final = golden("minimal-role-policy")
 _PYTHON: Final = str(PROJECT / "venv" / "bin" / "python")
 
 
-class _Reading(NamedTuple):
+class _Measurement(NamedTuple):
     """A command to measure."""
 
     title: str
     arguments: Sequence[str]
     data_sources: int
     """The total number of data sources in all accounts."""
-    most_calls: float
+    maximum_calls: float
     """The maximum average number of calls per data source; if it is exceeded, the benchmark fails."""
     accounts: int = 1
 
 
-_MANY: Final = [str(int(ACCOUNT) + number) for number in range(5)]
+_ACCOUNT_IDS: Final = [str(int(ACCOUNT) + number) for number in range(5)]
 """The accounts in the second audit; the credentials belong to the first account."""
-_OPTIONS: Final = [option for account in _MANY for option in ("--account", account)]
-_READINGS: Final = (
-    _Reading("`audit`", ("audit", "--json"), _DATA_SOURCES, 7.2),
-    _Reading(
+_ACCOUNT_OPTIONS: Final = [option for account_id in _ACCOUNT_IDS for option in ("--account", account_id)]
+_MEASUREMENTS: Final = (
+    _Measurement("`audit`", ("audit", "--json"), _DATA_SOURCES, 7.2),
+    _Measurement(
         "`audit` of five accounts with a total",
-        ("audit", "--json", *_OPTIONS, "--assume-role", "audit"),
+        ("audit", "--json", *_ACCOUNT_OPTIONS, "--assume-role", "audit"),
         _DATA_SOURCES,
         7.2,
-        len(_MANY),
+        len(_ACCOUNT_IDS),
     ),
-    _Reading("`check`", ("check", "--stack", "dev"), _ENTRIES, 11.5),
+    _Measurement("`check`", ("check", "--stack", "dev"), _STACK_ENTRIES, 11.5),
 )
 
 
@@ -87,109 +87,116 @@ class _Handler(Handler):
     """The number of data sources in each account."""
 
     @property
-    def account(self) -> str:
+    def account_id(self) -> str:
         """The account of the caller."""
-        key = self.headers["Authorization"].partition("Credential=")[2].partition("/")[0]
-        return key.removeprefix(_KEY) if key.startswith(_KEY) else ACCOUNT
+        credential = self.headers["Authorization"].partition("Credential=")[2]
+        access_key = credential.partition("/")[0]
+        if not access_key.startswith(_ACCESS_KEY_PREFIX):
+            return ACCOUNT
+        return access_key.removeprefix(_ACCESS_KEY_PREFIX)
 
     def do_GET(self) -> None:  # noqa: N802 the name in the base class
         address = urlsplit(self.path)
         match address.path.strip("/").split("/"):
             case ["applications"]:
-                found = {"applications": [{"applicationId": APPLICATION_ID, "displayName": "Docs"}]}
-                self._respond("ListApplications", found)
+                application = {"applicationId": APPLICATION_ID, "displayName": "Docs"}
+                self._send_response("ListApplications", {"applications": [application]})
             case [_, _, "indices"]:
-                self._respond("ListIndices", {"indices": [{"indexId": INDEX_ID, "displayName": "Main"}]})
+                index = {"indexId": INDEX_ID, "displayName": "Main"}
+                self._send_response("ListIndices", {"indices": [index]})
             case [_, _, _, _, "datasources"]:
-                first = int(parse_qs(address.query).get("nextToken", ["0"])[0])
-                end = min(first + _PAGE, self.data_sources)
-                more = {"nextToken": str(end)} if end < self.data_sources else {}
-                sources = [_data_source(number) for number in range(first, end)]
-                self._respond("ListDataSources", {"dataSources": sources, **more})
-            case [_, _, _, _, _, identifier]:
-                self._respond("GetDataSource", _data_source(int(identifier[-12:])))
+                first_number = int(parse_qs(address.query).get("nextToken", ["0"])[0])
+                end = min(first_number + _PAGE_SIZE, self.data_sources)
+                next_token = {"nextToken": str(end)} if end < self.data_sources else {}
+                data_sources = [_build_data_source(number) for number in range(first_number, end)]
+                self._send_response("ListDataSources", {"dataSources": data_sources, **next_token})
+            case [_, _, _, _, _, data_source_id]:
+                self._send_response("GetDataSource", _build_data_source(int(data_source_id[-12:])))
             case _:
                 self.send_error(501)
 
     def do_POST(self) -> None:  # noqa: N802
-        body = self.body().decode()
+        request_body = self.body().decode()
         if target := self.headers.get("X-Amz-Target"):
-            call, arn = target.removeprefix("secretsmanager."), json.loads(body)["SecretId"]
+            operation = target.removeprefix("secretsmanager.")
+            secret_arn = json.loads(request_body)["SecretId"]
             versions: dict[str, Any] = {"VersionIdsToStages": {"1": ["AWSCURRENT"]}, "Versions": []}
-            self._respond(call, {"ARN": arn, "Name": arn, **versions})
+            self._send_response(operation, {"ARN": secret_arn, "Name": secret_arn, **versions})
         else:
-            parameters = dict(parse_qsl(body))
-            self._respond(parameters["Action"], _xml(parameters))
+            parameters = dict(parse_qsl(request_body))
+            self._send_response(parameters["Action"], _render_xml(parameters))
 
-    def _respond(self, call: str, content: object) -> None:
+    def _send_response(self, operation: str, content: object) -> None:
         time.sleep(DELAY)
         with self.lock:
-            self.calls[call] += 1
-        text = content if isinstance(content, str) else json.dumps(content)
-        body = text.replace(ACCOUNT, self.account).encode()
-        self.answer(200, body, {"Content-Length": str(len(body))})
+            self.calls[operation] += 1
+        document = content if isinstance(content, str) else json.dumps(content)
+        response_body = document.replace(ACCOUNT, self.account_id).encode()
+        self.answer(200, response_body, {"Content-Length": str(len(response_body))})
 
 
-def _policy(name: str) -> str:
+def _render_role_policy(role_name: str) -> str:
     """Return the policy of the role with this name or ARN."""
-    return _POLICY.replace(SECRET_ID, f"pages-{name[-5:]}-a1B2c3")
+    return _ROLE_POLICY.replace(SECRET_ID, f"pages-{role_name[-5:]}-a1B2c3")
 
 
-def _role_arn(number: int) -> str:
+def _build_role_arn(number: int) -> str:
     return f"arn:aws:iam::{ACCOUNT}:role/pages-{number:05}"
 
 
-def _data_source(number: int) -> dict[str, Any]:
+def _build_data_source(number: int) -> dict[str, Any]:
     """Return a data source as GetDataSource does; ListDataSources needs only some of these fields."""
-    identifier = f"c3d4e5f6-7890-12ab-cdef-{number:012}"
-    secret = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:pages-{number:05}-a1B2c3"
+    data_source_id = f"c3d4e5f6-7890-12ab-cdef-{number:012}"
+    secret_arn = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:pages-{number:05}-a1B2c3"
     return {
-        "dataSourceId": identifier,
+        "dataSourceId": data_source_id,
         "displayName": f"pages-{number}",
         "type": "AEM",
         "status": "ACTIVE",
         "applicationId": APPLICATION_ID,
         "indexId": INDEX_ID,
-        "dataSourceArn": f"{APPLICATION_ARN}/index/{INDEX_ID}/data-source/{identifier}",
-        "roleArn": _role_arn(number),
-        "configuration": {"type": "AEM", "secretArn": secret},
+        "dataSourceArn": f"{APPLICATION_ARN}/index/{INDEX_ID}/data-source/{data_source_id}",
+        "roleArn": _build_role_arn(number),
+        "configuration": {"type": "AEM", "secretArn": secret_arn},
     }
 
 
-def _xml(call: dict[str, str]) -> str:
-    """Return the response of IAM or STS to a call."""
-    name = call.get("RoleName", "")
+def _render_xml(parameters: Mapping[str, str]) -> str:
+    """Return the response of IAM or STS to a call with these parameters."""
+    role_name = parameters.get("RoleName", "")
+    role_to_assume = Arn.of(parameters.get("RoleArn", ""))
     role = (
-        f"<Path>/</Path><RoleName>{name}</RoleName><RoleId>AROADBQP57FF2AEXAMPLE</RoleId>"
-        f"<Arn>arn:aws:iam::{ACCOUNT}:role/{name}</Arn><CreateDate>2026-01-01T00:00:00Z</CreateDate>"
-        f"<AssumeRolePolicyDocument>{escape(_TRUST)}</AssumeRolePolicyDocument>"
+        f"<Path>/</Path><RoleName>{role_name}</RoleName><RoleId>AROADBQP57FF2AEXAMPLE</RoleId>"
+        f"<Arn>arn:aws:iam::{ACCOUNT}:role/{role_name}</Arn><CreateDate>2026-01-01T00:00:00Z</CreateDate>"
+        f"<AssumeRolePolicyDocument>{escape(_TRUST_POLICY)}</AssumeRolePolicyDocument>"
         "<MaxSessionDuration>3600</MaxSessionDuration>"
     )
-    policy = escape(_policy(name))
-    results = {
+    role_policy = escape(_render_role_policy(role_name))
+    result_by_operation = {
         "GetCallerIdentity": f"<UserId>AIDA</UserId><Account>{ACCOUNT}</Account>"
         f"<Arn>arn:aws:iam::{ACCOUNT}:user/auditor</Arn>",
         "GetRole": f"<Role>{role}</Role>",
-        "AssumeRole": f"<Credentials><AccessKeyId>{_KEY}{Arn.of(call.get('RoleArn', '')).account}"
+        "AssumeRole": f"<Credentials><AccessKeyId>{_ACCESS_KEY_PREFIX}{role_to_assume.account}"
         "</AccessKeyId><SecretAccessKey>benchmarks</SecretAccessKey><SessionToken>benchmarks"
         "</SessionToken><Expiration>2999-12-31T00:00:00Z</Expiration></Credentials>",
         "ListRoles": "<Roles/><IsTruncated>false</IsTruncated>",
         "ListRolePolicies": f"<PolicyNames><member>{POLICY_NAME}</member></PolicyNames>"
         "<IsTruncated>false</IsTruncated>",
-        "GetRolePolicy": f"<RoleName>{name}</RoleName><PolicyName>{POLICY_NAME}</PolicyName>"
-        f"<PolicyDocument>{policy}</PolicyDocument>",
+        "GetRolePolicy": f"<RoleName>{role_name}</RoleName><PolicyName>{POLICY_NAME}</PolicyName>"
+        f"<PolicyDocument>{role_policy}</PolicyDocument>",
         "ListAttachedRolePolicies": "<AttachedPolicies/><IsTruncated>false</IsTruncated>",
-        "SimulatePrincipalPolicy": f"<EvaluationResults>{_allowed(call)}</EvaluationResults>"
-        "<IsTruncated>false</IsTruncated>",
+        "SimulatePrincipalPolicy": f"<EvaluationResults>{_render_simulation(parameters)}"
+        "</EvaluationResults><IsTruncated>false</IsTruncated>",
     }
-    action = call["Action"]
-    return f"<{action}Response><{action}Result>{results[action]}</{action}Result></{action}Response>"
+    operation = parameters["Action"]
+    result = f"<{operation}Result>{result_by_operation[operation]}</{operation}Result>"
+    return f"<{operation}Response>{result}</{operation}Response>"
 
 
-def _allowed(call: dict[str, str]) -> str:
+def _render_simulation(parameters: Mapping[str, str]) -> str:
     """Return the results of a simulation that allows every action on every resource."""
-    actions = [value for name, value in call.items() if name.startswith("ActionNames.")]
-    resources = [value for name, value in call.items() if name.startswith("ResourceArns.")] or ["*"]
+    actions = [parameters[name] for name in parameters if name.startswith("ActionNames.")]
+    resources = [parameters[name] for name in parameters if name.startswith("ResourceArns.")] or ["*"]
     return "".join(
         f"<member><EvalActionName>{action}</EvalActionName><EvalResourceName>{resource}</EvalResourceName>"
         "<EvalDecision>allowed</EvalDecision></member>"
@@ -199,12 +206,13 @@ def _allowed(call: dict[str, str]) -> str:
 
 
 @contextmanager
-def _served(number: int) -> Generator[tuple[str, Counter[str]]]:
-    """Serve accounts on a loopback address; each account has `number` data sources.
+def _serve_accounts(data_source_count: int) -> Generator[tuple[str, Counter[str]]]:
+    """Serve accounts on a loopback address; each account has this number of data sources.
 
     Yield the server's address and a counter of the received calls by name.
     """
-    _Handler.calls, _Handler.data_sources = Counter(), number
+    _Handler.calls = Counter()
+    _Handler.data_sources = data_source_count
     ThreadingHTTPServer.request_queue_size = 128  # the commands open fewer connections than this
     with serving(_Handler) as address:
         yield address, _Handler.calls
@@ -217,24 +225,26 @@ def _write_stack(directory: Path) -> None:
     """
     resources = [
         resource
-        for number, arn in enumerate(map(_role_arn, range(_ENTRIES)))
-        for resource in declared(f"pages-{number}", arn, _TRUST, _policy(arn))
+        for number, role_arn in enumerate(map(_build_role_arn, range(_STACK_ENTRIES)))
+        for resource in declared(
+            f"pages-{number}", role_arn, _TRUST_POLICY, _render_role_policy(role_arn)
+        )
     ]
     (directory / "state.json").write_text(json.dumps(exported(*resources)))
-    program = directory / "pulumi"
-    program.write_text(f'#!/bin/sh\nexec cat "{directory}/state.json"\n')
-    program.chmod(0o755)
+    script = directory / "pulumi"
+    script.write_text(f'#!/bin/sh\nexec cat "{directory}/state.json"\n')
+    script.chmod(0o755)
 
 
-def rows() -> list[str]:
+def measure_rows() -> list[str]:
     """Measure the commands and return a row of the benchmarks table for each command."""
-    return [_row(reading) for reading in _READINGS]
+    return [_measure_row(measurement) for measurement in _MEASUREMENTS]
 
 
-def _row(reading: _Reading) -> str:
-    number = reading.data_sources
-    served = _served(number // reading.accounts)
-    with tempfile.TemporaryDirectory() as directory, served as (address, calls):
+def _measure_row(measurement: _Measurement) -> str:
+    data_sources = measurement.data_sources
+    server = _serve_accounts(data_sources // measurement.accounts)
+    with tempfile.TemporaryDirectory() as directory, server as (address, calls):
         _write_stack(Path(directory))
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
@@ -246,22 +256,24 @@ def _row(reading: _Reading) -> str:
             "PATH": f"{directory}:{os.environ['PATH']}",
             "PYTHONPATH": str(PROJECT),
         }
-        command = [_PYTHON, "-m", "roles", *reading.arguments]
-        runs = [_measure(command, directory, environment) for _ in range(_ROUNDS)]
-    wall, memories = zip(*runs, strict=True)
-    if calls["GetRole"] != _ROUNDS * number:
-        raise RuntimeError(f"{reading.title} did not read every role: {calls}")
-    total = calls.total() / _ROUNDS
-    if total > reading.most_calls * number:
-        raise RuntimeError(f"{reading.title} makes too many calls: {calls}")
-    if (memory := max(memories)) > _MOST_MEMORY:
-        raise RuntimeError(f"{reading.title} needs {memory:.0f} MB, more than {_MOST_MEMORY} MB")
-    figure = f"{statistics.median(wall):.1f} s ({min(wall):.1f} to {max(wall):.1f}), {memory:.0f} MB"
-    calls_of_each = f"{total:,.0f} calls, {total / number:.1f} per data source"
-    return f"| {reading.title} of {number} data sources | {figure} | {calls_of_each} |"
+        command = [_PYTHON, "-m", "roles", *measurement.arguments]
+        runs = [_measure_command(command, directory, environment) for _ in range(_ROUNDS)]
+    durations, memory_sizes = zip(*runs, strict=True)
+    if calls["GetRole"] != _ROUNDS * data_sources:
+        raise RuntimeError(f"{measurement.title} did not read every role: {calls}")
+    calls_per_run = calls.total() / _ROUNDS
+    if calls_per_run > measurement.maximum_calls * data_sources:
+        raise RuntimeError(f"{measurement.title} makes too many calls: {calls}")
+    memory = max(memory_sizes)
+    if memory > _MAXIMUM_MEMORY:
+        raise RuntimeError(f"{measurement.title} needs {memory:.0f} MB, more than {_MAXIMUM_MEMORY} MB")
+    median = statistics.median(durations)
+    figure = f"{median:.1f} s ({min(durations):.1f} to {max(durations):.1f}), {memory:.0f} MB"
+    calls_figure = f"{calls_per_run:,.0f} calls, {calls_per_run / data_sources:.1f} per data source"
+    return f"| {measurement.title} of {data_sources} data sources | {figure} | {calls_figure} |"
 
 
-def _measure(
+def _measure_command(
     command: Sequence[str], directory: str, environment: Mapping[str, str]
 ) -> tuple[float, float]:
     """Run a command; return its duration in seconds and its peak memory use in MB."""

@@ -4,7 +4,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from components.rules import render
 from pages.examples import (
@@ -26,7 +26,7 @@ _ARGUMENTS: Final[Mapping[str, Any]] = {
     "vpc_configuration": {"subnet_ids": [SUBNET_ID], "security_group_ids": [SECURITY_GROUP_ID]},
 }
 """Arguments for all of the default connector's statements except AllowsAmazonQToDeleteTaggedNI."""
-_COMPONENTS: Final = """
+_COMPONENT_PROGRAM: Final = """
 import pulumi
 from components.connector_role import ConnectorRole
 
@@ -34,7 +34,7 @@ for number in range({number}):
     connector = ConnectorRole(f"connector-{{number}}", {arguments!r})
     pulumi.export(f"roleArn{{number}}", connector.role_arn)
 """
-_BY_HAND: Final = """
+_HAND_WRITTEN_PROGRAM: Final = """
 import pulumi
 import pulumi_aws as aws
 
@@ -52,11 +52,11 @@ for number in range({number}):
     )
     pulumi.export(f"roleArn{{number}}", role.arn)
 """
-_MORE: Final = 10
-_COUNTING: Final = ("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null")
+_ADDITIONAL_ROLES: Final = 10
+_VALGRIND: Final = ("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null")
 _ROLE_ARN: Final = f"arn:aws:iam::{ACCOUNT}:role/role"
 # The decorator makes Pulumi wait until all resources are registered.
-_PROGRAM: Final = f"""
+_RUNNER: Final = f"""
 import pulumi, pulumi_aws.iam
 class Mocks(pulumi.runtime.Mocks):
     def new_resource(self, args): return args.name, {{{{**args.inputs, "arn": "{_ROLE_ARN}"}}}}
@@ -69,48 +69,55 @@ run()
 """
 
 
-def _components(number: int) -> str:
-    return _COMPONENTS.format(number=number, arguments=_ARGUMENTS)
+def _write_component_program(role_count: int) -> str:
+    return _COMPONENT_PROGRAM.format(number=role_count, arguments=_ARGUMENTS)
 
 
-def _by_hand(number: int) -> str:
+def _write_hand_written_program(role_count: int) -> str:
     trust_policy, role_policy, _ = render("docs", _ARGUMENTS, "")
-    return _BY_HAND.format(number=number, trust=trust_policy, policy=role_policy)
+    return _HAND_WRITTEN_PROGRAM.format(number=role_count, trust=trust_policy, policy=role_policy)
 
 
-def rows() -> list[str]:
+def measure_rows() -> list[str]:
     """Measure the component and hand-written resources; return two rows for the benchmarks table.
 
     valgrind counts instructions instead of measuring time, so each measurement runs only once.
     """
-    _count(_components(1))  # ignored, because the first run also compiles the modules
-    first, each = _instructions(_components)
-    first_by_hand, each_by_hand = _instructions(_by_hand)
+    _count_instructions(_write_component_program(1))  # ignored, because it also compiles the modules
+    component = _measure_program(_write_component_program)
+    by_hand = _measure_program(_write_hand_written_program)
     return [
-        _row("Startup with one role", first, first_by_hand),
-        _row("Each additional role", each, each_by_hand),
+        _format_row("Startup with one role", component.with_one_role, by_hand.with_one_role),
+        _format_row("Each additional role", component.per_role, by_hand.per_role),
     ]
 
 
-def _row(measured: str, ours: float, by_hand: float) -> str:
+def _format_row(measurement: str, component: float, by_hand: float) -> str:
     return (
-        f"| {measured} | {ours / 1e6:,.1f} million instructions | "
-        f"{by_hand / 1e6:,.1f} million for hand-written resources; ratio {ours / by_hand:.3f} |"
+        f"| {measurement} | {component / 1e6:,.1f} million instructions | "
+        f"{by_hand / 1e6:,.1f} million for hand-written resources; ratio {component / by_hand:.3f} |"
     )
 
 
-def _instructions(program: Callable[[int], str]) -> tuple[float, float]:
-    """Return the number of instructions for a program with one role, and for each additional role."""
-    one, more = (_count(program(number)) for number in (1, 1 + _MORE))
-    return one, (more - one) / _MORE
+class _Instructions(NamedTuple):
+    """The number of instructions of a program with one role, and for each additional role."""
+
+    with_one_role: float
+    per_role: float
 
 
-def _count(program: str) -> int:
-    counted = subprocess.run(
-        [*_COUNTING, sys.executable, "-c", _PROGRAM.format(program)],
+def _measure_program(write_program: Callable[[int], str]) -> _Instructions:
+    with_one_role = _count_instructions(write_program(1))
+    with_several_roles = _count_instructions(write_program(1 + _ADDITIONAL_ROLES))
+    return _Instructions(with_one_role, (with_several_roles - with_one_role) / _ADDITIONAL_ROLES)
+
+
+def _count_instructions(program: str) -> int:
+    process = subprocess.run(
+        [*_VALGRIND, sys.executable, "-c", _RUNNER.format(program)],
         cwd=PROJECT,
         check=True,
         capture_output=True,
         text=True,
     )
-    return int(re.findall(r"Collected : (\d+)", counted.stderr)[0])
+    return int(re.findall(r"Collected : (\d+)", process.stderr)[0])
