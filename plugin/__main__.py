@@ -16,9 +16,9 @@ from pulumi.provider.experimental.component import ComponentProvider
 from qbusiness_connector import ConnectorRole, SettingsError
 from qbusiness_connector.connector_role import TOKEN
 
-NAME: Final = TOKEN.partition(":")[0]
-VERSION: Final = importlib.metadata.version(NAME).partition("+")[0]
-"""The schema version: the Python package's version without its commit."""
+PACKAGE_NAME: Final = TOKEN.partition(":")[0]
+SCHEMA_VERSION: Final = importlib.metadata.version(PACKAGE_NAME).partition("+")[0]
+"""The Python package's version without its commit."""
 
 
 class Provider(ComponentProvider):
@@ -26,16 +26,16 @@ class Provider(ComponentProvider):
 
     def __init__(self) -> None:
         """Add the metadata for registries; Pulumi's host sets only the name and the version."""
-        super().__init__([ConnectorRole], NAME, version=VERSION)
-        package = importlib.metadata.metadata(NAME)
-        described = {
+        super().__init__([ConnectorRole], PACKAGE_NAME, version=SCHEMA_VERSION)
+        package_metadata = importlib.metadata.metadata(PACKAGE_NAME)
+        schema_metadata = {
             "displayName": "Amazon Q Business Connector",
-            "description": package["Summary"],
+            "description": package_metadata["Summary"],
             # Pulumi's registries list packages by category, and components separately from providers.
-            "keywords": [*package["Keywords"].split(","), "category/cloud", "kind/component"],
-            "license": package["License-Expression"],
+            "keywords": [*package_metadata["Keywords"].split(","), "category/cloud", "kind/component"],
+            "license": package_metadata["License-Expression"],
         }
-        self.schema = json.dumps(json.loads(self.schema or "{}") | described)
+        self.schema = json.dumps(json.loads(self.schema or "{}") | schema_metadata)
 
     def construct(
         self,
@@ -48,15 +48,15 @@ class Provider(ComponentProvider):
 
         If settings are invalid, raises InputPropertiesError, which Pulumi shows without a traceback.
         """
-        self.validate_resource_type(NAME, resource_type)
+        self.validate_resource_type(PACKAGE_NAME, resource_type)
         try:
-            role = ConnectorRole.from_inputs(name, inputs, options)
+            connector_role = ConnectorRole.from_inputs(name, inputs, options)
         except SettingsError as error:
             # The message is complete. If the error listed properties, the engine would also print
             # unescaped values, including secrets in objects.
             raise pulumi.InputPropertiesError(str(error), []) from None
-        outputs = {"roleArn": role.role_arn, "roleName": role.role_name}
-        return pulumi.provider.ConstructResult(role.urn, outputs)
+        outputs = {"roleArn": connector_role.role_arn, "roleName": connector_role.role_name}
+        return pulumi.provider.ConstructResult(connector_role.urn, outputs)
 
 
 if __name__ == "__main__":
