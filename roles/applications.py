@@ -48,7 +48,7 @@ def accepts_application(trust_policy: object, role_arn: str, application_arn: st
         account=Arn.of(role_arn).account,
         role=None,
         principal=RolePrincipal(role_arn, ""),
-        secret_tags={},
+        resource_tags={},
         organization=None,
         time=datetime.now(UTC),
         stated={},
