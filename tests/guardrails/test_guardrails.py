@@ -326,6 +326,20 @@ def test_policy_applies_only_to_its_role():
     assert set(findings(*both, attachment(ADMINISTRATOR, NAME.upper()))) == {"excess"}
 
 
+def test_dependency_identifies_role_whose_name_is_unknown():
+    unnamed_role, named_role = role(name=UNKNOWN), role()
+
+    def violated_rules(policy_role: Declaration, **props: str) -> set[str]:
+        props |= {"name": "p", "policy": text(ANY_SECRET)}
+        return set(findings(policy_role, resource("RolePolicy", "policy", props, role=[policy_role])))
+
+    assert violated_rules(unnamed_role, role=NAME) == {"secret"}
+    assert violated_rules(named_role) == {"secret"}
+    # Without a dependency, neither a name nor its absence identifies the role.
+    assert findings(unnamed_role, role_policy(ANY_SECRET, of=NAME)) == {}
+    assert findings(unnamed_role, role_policy(ANY_SECRET, of="")) == {}
+
+
 def provided(declaration: Declaration, *accounts: str, region: str = REGION) -> Declaration:
     """Return the resource with a provider in the engine's format; the provider allows these accounts."""
     props = {"allowedAccountIds": json.dumps(accounts), "region": region}

@@ -154,13 +154,15 @@ def test_secret_is_identified_by_arn_or_by_name_within_its_account(
     assert is_named(arn, identifier, account) is (is_same and is_usable)
 
 
-def test_roles_of_both_enrichment_hooks_are_found():
+def test_roles_of_enrichment_hooks_are_found():
     hooks = {
         "inlineConfigurations": [],
         "preExtractionHookConfiguration": {"roleArn": "first"},
         "postExtractionHookConfiguration": {"roleArn": "second"},
     }
     assert [*enrichment_roles({"documentEnrichmentConfiguration": hooks})] == ["first", "second"]
+    hooks["preExtractionHookConfiguration"] = {"s3BucketName": "hooks"}  # the API requires no role
+    assert [*enrichment_roles({"documentEnrichmentConfiguration": hooks})] == ["second"]
 
 
 def test_unsupported_connectors_are_listed_once_in_order():
