@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shlex
 import shutil
 import subprocess
 import sys
@@ -43,12 +42,24 @@ def test_changelog_describes_package_version():
 
 def test_readme_runs_command_that_package_installs():
     section = prose("Audit the roles you have", PROJECT / "README.md")
-    (command,) = (shlex.split(line) for line in blocks("sh", section))
-    requirement = Requirement(command[2].replace("${REPOSITORY:?set REPOSITORY}", "example.com"))
+    (script,) = blocks("sh", section)
+    variables = {"REPOSITORY": "example.com/ORGANIZATION/NAME", "TAG": "v1.2.3"}
+    printing = f"uvx() {{ printf '%s\\n' \"$@\"; }}; {script}"
+    printed = subprocess.run(
+        ["sh", "-c", printing],
+        env={**os.environ, **variables},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    option, package_source, command, *_ = printed.stdout.splitlines()
+    assert option == "--from"
+    requirement = Requirement(package_source)
+    assert requirement.url == "git+https://example.com/ORGANIZATION/NAME@v1.2.3"
     package = tomllib.loads((PROJECT / "pyproject.toml").read_text())
     assert (requirement.name, requirement.extras) == (package["project"]["name"], {"roles"})
     assert requirement.extras <= {*package["tool"]["setuptools"]["dynamic"]["optional-dependencies"]}
-    assert command[3] in package["project"]["scripts"]
+    assert command in package["project"]["scripts"]
 
 
 @pytest.mark.slow
