@@ -211,6 +211,13 @@ def test_unconfigured_provider_makes_documents_unknown_without_application_arn(
     assert pulumi.contains_unknowns(deployment.role_policy["policy"])
 
 
+def test_unknown_role_name_makes_only_policy_with_its_arn_unknown():
+    files = deploy(S3, preview=True)  # the role's name is unknown in a preview
+    assert not pulumi.contains_unknowns(files.role["assumeRolePolicy"])
+    assert pulumi.contains_unknowns(files.role_policy["policy"])
+    assert not pulumi.contains_unknowns(deploy(MINIMAL, preview=True).role_policy["policy"])
+
+
 def test_failed_lookup_ends_program_with_provider_message(monkeypatch: pytest.MonkeyPatch):
     said = (
         "it returned an error: 1 error occurred:\n\t* AWS account ID not allowed: 210987654321\x1b\n\n"

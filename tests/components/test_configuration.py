@@ -213,6 +213,14 @@ def test_tag_with_same_key_as_default_tag_is_accepted():
         assert deploy(settings, **OF_THE_PROGRAM).error is None
 
 
+@pytest.mark.parametrize("secret", ["tags", "aws:defaultTags"])
+def test_message_about_clash_with_default_tag_hides_secret_tags(secret: str):
+    settings = {**MINIMAL, **default_tags(Hunter2="x"), "tags": {"hunter2": "y"}}
+    text = rejection(settings, **OF_THE_PROGRAM, secrets=[secret])
+    assert "  tags: [secret] differs only in case from [secret] in aws:defaultTags\n" in text
+    assert "unter2" not in text
+
+
 def test_secret_connector_or_protect_value_is_not_shown():
     secret = ["connector", "protect"]
     assert deploy(S3_SETTINGS, secrets=secret).secret_documents == set()

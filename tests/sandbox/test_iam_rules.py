@@ -268,3 +268,20 @@ def test_quotas_count_characters_and_ignore_whitespace_only_in_inline_policies()
         inline = {"old": sized(POLICY, size - 240 + spaces).replace(" ", "\t\r\n "), "new": full}
         roles = (ExistingRole("role", inline), ExistingRole("other", {"full": full}))
         assert code("PutRolePolicy", given, roles) == expected
+
+
+@pytest.mark.parametrize(
+    ("action", "parameters", "status"),
+    [
+        ("CreateRole", {**ROLE, "AssumeRolePolicyDocument": "x"}, 400),
+        ("CreateRole", {**ROLE, "Path": "x"}, 400),
+        ("PutRolePermissionsBoundary", {"PermissionsBoundary": BOUNDARY}, 404),
+    ],
+)
+def test_rejection_has_the_http_status_of_its_code(
+    action: str, parameters: Mapping[str, str], status: int
+):
+    # https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html#API_CreateRole_Errors
+    with pytest.raises(IamError) as rejection:
+        validate_request(action, parameters, {}, ())
+    assert rejection.value.status == status

@@ -384,11 +384,20 @@ def test_environment_provides_unconfigured_region(monkeypatch: pytest.MonkeyPatc
 # Calls.
 
 
+UNCHANGED = {
+    "assumeRolePolicy": "1",
+    "description": "Pages",
+    "maxSessionDuration": 3600,
+    "permissionsBoundary": "arn",
+}
+
+
 @pytest.mark.parametrize(
     ("state", "desired", "calls"),
     [
         # The state contains an unset description as "". Tests in tests/engine change each property.
         ({"description": "", "permissionsBoundary": "", "tagsAll": {}}, {}, []),
+        (UNCHANGED, UNCHANGED, []),
         (
             {"tagsAll": {"Gone": "x", "Kept": "x", "Team": "x"}},
             {"tagsAll": {"Kept": "x", "Team": "search"}},

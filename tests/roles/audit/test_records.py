@@ -1,5 +1,6 @@
 """Tests `roles/audit/records.py`: IDs of findings and acceptance of findings."""
 
+import json
 import re
 from datetime import date, timedelta
 from typing import Any, Final
@@ -170,3 +171,22 @@ def test_acceptance_hides_no_other_finding(world: World):
     accept(world, *findings(world))
     world.add("news", f"{role_arn.rpartition('/')[0]}/qbusiness-shared", world.secret("news"))
     assert world.audit("--accept", FILE).code == 1
+
+
+def test_id_of_shared_finding_does_not_depend_on_order_of_data_sources(world: World):
+    first_secret, second_secret = world.secret("first"), world.secret("second")
+    document = own_policy(first_secret).replace(
+        f'"{first_secret}"', f'"{first_secret}", "{second_secret}"'
+    )
+    role_arn = world.role("qbusiness-shared", document)
+    for name, secret in (("jira", first_secret), ("wiki", second_secret), ("news", first_secret)):
+        world.add(name, role_arn, secret)
+    first = [finding["id"] for finding in findings(world) if finding["kind"] == "shared"]
+
+    def reverse(body: bytes) -> bytes:
+        reply = json.loads(body)
+        return json.dumps({**reply, "dataSources": reply["dataSources"][::-1]}).encode()
+
+    world.server.spoil["qbusiness:ListDataSources"] = reverse
+    second = [finding["id"] for finding in findings(world) if finding["kind"] == "shared"]
+    assert sorted(first) == sorted(second) != []

@@ -1,6 +1,7 @@
 """Tests `roles/check/questions.py`, `remedies.py`, `context.py`, and `roles/findings.py`."""
 
 import re
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -9,6 +10,7 @@ from unittest.mock import patch
 import pytest
 from moto.core.utils import get_service_model
 
+import roles.project
 from pages.examples import SUBNET_ID
 from tests.helpers.world import ROLE_ARN, SECOND_SUBNET_ID, Output
 from tests.roles.check import rows_data_sources, rows_policies, rows_resources
@@ -55,6 +57,32 @@ def test_sync_error_hint_contains_the_likely_cause():
         for each in re.findall(r"^\S.*has the status FAILED.*\n(?: .*\n)*", said.out, re.MULTILINE)
     ]
     assert dict(zip(errors, found, strict=True)) == errors
+
+
+@pytest.mark.parametrize(
+    ("world", "summary"),
+    [
+        (World(guard="deny secretsmanager:*"), "1 problem, 1 note"),
+        (World(attached="allow sqs:*"), "2 notes"),
+    ],
+)
+def test_summary_counts_findings_in_each_state(world: World, summary: str):
+    assert f"\n\n{summary}\n" in ask(world, STACK).out
+
+
+@pytest.mark.parametrize("options", [[], ["--show-secrets"]])
+def test_state_is_decrypted_only_with_show_secrets(options: list[str]):
+    commands: list[tuple[str, ...]] = []
+    with replaced(World().account(alone=False), printed(World())):
+        run_pulumi = roles.project.run_pulumi
+
+        def record_command(*command: str) -> subprocess.CompletedProcess[str]:
+            commands.append(command)
+            return run_pulumi(*command)
+
+        with patch("roles.project.run_pulumi", record_command):
+            run([*STACK, *options])
+    assert commands == [("stack", "export", "--stack", "dev", *options)]
 
 
 def test_policy_deleted_during_the_check_causes_only_one_note():
